@@ -1,0 +1,1 @@
+"""One artefact into another: faces to events, recordings to HDF5."""

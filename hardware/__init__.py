@@ -1,0 +1,1 @@
+"""Quantisation, the integer simulator, Lava, chips, energy and latency."""

@@ -1,0 +1,5 @@
+"""``python -m snnface``."""
+
+from snnface.cli import main
+
+main()

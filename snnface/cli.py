@@ -1,0 +1,169 @@
+"""The command line: one table of commands, collected from what each room registers.
+
+A command is a plain function with typer annotations that returns its answer as a dict. This module adds
+``--json``, turns errors into one line, and imports a room only when one of its commands is used.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated, Any
+
+import click
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command as typer_command
+
+from snnface import __version__
+from snnface.errors import InputError
+
+#: One line a command, in the order of a user's work; kept here so that ``snnface --help`` loads no room.
+SUMMARIES: dict[str, str] = {
+    "info": "What a recording or data set holds.",
+    "synth": "Make labelled synthetic faces as events (and paired RGB).",
+    "convert": "Turn a recording of one format into another.",
+    "train": "Train one recipe into one run folder.",
+    "eval": "Measure a network on a data set.",
+    "run": "Stream a recording through a network, tick by tick.",
+    "export": "Write a network for Lava (Loihi), with its manifest.",
+    "simulate": "Run any netx file in the integer simulator.",
+    "verify": "Prove that two implementations compute the same spikes.",
+    "profile": "Count operations; energy, latency and cores by chip.",
+    "lava": "Install real Lava beside the package, or tell what is there.",
+    "demo": "The whole path once, with a report.",
+    "results": "The long evaluation behind the tables of the docs.",
+}
+
+
+class Found(Exception):
+    """Checked and found wanting: print the answer, end with exit code 1."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__("found wanting")
+        self.answer = answer
+
+
+def _registered() -> dict[str, EntryPoint]:
+    return {e.name: e for e in entry_points(group="snnface.commands")}
+
+
+class _Rooms(TyperGroup):
+    """The commands that the rooms registered, each loaded when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        names = _registered()
+        return [n for n in SUMMARIES if n in names] + sorted(set(names) - set(SUMMARIES))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = _registered().get(cmd_name)
+        if entry is None:
+            return None
+        target = entry.load()
+        if isinstance(target, typer.Typer):
+            return typer_command(target)
+        app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        app.command(cmd_name)(answering(target))
+        return typer_command(app)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(n, SUMMARIES.get(n, "")) for n in self.list_commands(ctx)])
+
+
+def answering(function: Callable[..., dict[str, Any]]) -> Callable[..., None]:
+    """Add ``--json`` to a command that returns a dict, and print that dict."""
+    signature = inspect.signature(function, eval_str=True)
+
+    @functools.wraps(function)
+    def command(*args: Any, as_json: bool, **kwargs: Any) -> None:
+        try:
+            answer, code = function(*args, **kwargs), 0
+        except Found as found:
+            answer, code = found.answer, 1
+        sys.stdout.write(json.dumps(answer) + "\n" if as_json else readable(answer))
+        raise typer.Exit(code)
+
+    option = inspect.Parameter(
+        "as_json",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False,
+        annotation=Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")],
+    )
+    parameters = [*signature.parameters.values(), option]
+    command.__signature__ = signature.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def readable(answer: dict[str, Any], indent: str = "") -> str:
+    """An answer as aligned lines; nested values are indented."""
+    width = max((len(k) for k in answer), default=0)
+    lines = []
+    for key, value in answer.items():
+        if isinstance(value, dict):
+            lines.append(f"{indent}{key}\n{readable(value, indent + '  ')}".rstrip("\n"))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            lines.append(f"{indent}{key}")
+            lines += [f"{indent}  - " + ", ".join(f"{k} {_short(v)}" for k, v in row.items()) for row in value]
+        else:
+            lines.append(f"{indent}{key:{width}}  {_short(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "-"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return " ".join(_short(v) for v in value)
+    return str(value)
+
+
+app = typer.Typer(
+    cls=_Rooms,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Spiking neural networks that read faces from event cameras.",
+    epilog="Each command explains itself: snnface COMMAND --help",
+)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"snnface {__version__}")
+        raise typer.Exit(0)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exit 0 done, 1 checked and found wanting, 2 bad use or bad input."""
+    command = typer_command(app)
+    try:
+        command.main(args=arguments, prog_name="snnface", standalone_mode=False)
+    except click.exceptions.Exit as e:
+        sys.exit(e.exit_code)
+    except click.ClickException as e:
+        e.show()
+        sys.exit(2)
+    except InputError as e:
+        sys.exit(_fail(f"{e.where}: {e.what}. {e.fix}."))
+    except MemoryError:
+        sys.exit(_fail("memory: this machine has too little for the job. Use shorter clips or smaller batches."))
+    except (KeyboardInterrupt, click.Abort):
+        sys.stderr.write("interrupted; what was finished is kept\n")
+        sys.exit(130)
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write("error: " + " ".join(message.split()) + "\n")
+    return 2

@@ -1,0 +1,54 @@
+"""The names of the labels: facial action units (FACS, Ekman & Friesen) and expressions.
+
+The 24 action units are those of FACEMORPHIC; 51-56 are head movements, named from the subject's side.
+"""
+
+from __future__ import annotations
+
+AU_NAMES: dict[int, str] = {
+    1: "inner brow raiser",
+    2: "outer brow raiser",
+    4: "brow lowerer",
+    6: "cheek raiser",
+    7: "lid tightener",
+    9: "nose wrinkler",
+    10: "upper lip raiser",
+    12: "lip corner puller",
+    14: "dimpler",
+    15: "lip corner depressor",
+    17: "chin raiser",
+    23: "lip tightener",
+    24: "lip pressor",
+    25: "lips part",
+    26: "jaw drop",
+    27: "mouth stretch",
+    43: "eyes closed",
+    45: "blink",
+    51: "head turn left",
+    52: "head turn right",
+    53: "head up",
+    54: "head down",
+    55: "head tilt left",
+    56: "head tilt right",
+}
+AUS: tuple[int, ...] = tuple(AU_NAMES)
+AU_INDEX: dict[int, int] = {au: i for i, au in enumerate(AUS)}
+
+#: What an action becomes in a picture flipped left to right.
+AU_MIRROR: dict[int, int] = {51: 52, 52: 51, 55: 56, 56: 55}
+
+EXPRESSIONS: tuple[str, ...] = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
+
+#: Index of the landmark that the i-th of the 68 iBUG landmarks becomes in a picture flipped left to right.
+LANDMARK_MIRROR_68: tuple[int, ...] = (
+    *range(16, -1, -1),
+    *range(26, 16, -1),
+    27, 28, 29, 30,
+    35, 34, 33, 32, 31,
+    45, 44, 43, 42, 47, 46,
+    39, 38, 37, 36, 41, 40,
+    54, 53, 52, 51, 50, 49, 48,
+    59, 58, 57, 56, 55,
+    64, 63, 62, 61, 60,
+    67, 66, 65,
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Teachers, recipes, the trainer, baselines and evaluation."""
