@@ -11,13 +11,11 @@ import inspect
 import json
 import sys
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Annotated, Any
 
-import click
 import typer
-from typer.core import TyperGroup
-from typer.main import get_command as typer_command
+from typer.exceptions import TyperException
 
 from snnface import __version__
 from snnface.errors import InputError
@@ -46,33 +44,6 @@ class Found(Exception):
     def __init__(self, answer: dict[str, Any]) -> None:
         super().__init__("found wanting")
         self.answer = answer
-
-
-def _registered() -> dict[str, EntryPoint]:
-    return {e.name: e for e in entry_points(group="snnface.commands")}
-
-
-class _Rooms(TyperGroup):
-    """The commands that the rooms registered, each loaded when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        names = _registered()
-        return [n for n in SUMMARIES if n in names] + sorted(set(names) - set(SUMMARIES))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = _registered().get(cmd_name)
-        if entry is None:
-            return None
-        target = entry.load()
-        if isinstance(target, typer.Typer):
-            return typer_command(target)
-        app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-        app.command(cmd_name)(answering(target))
-        return typer_command(app)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(n, SUMMARIES.get(n, "")) for n in self.list_commands(ctx)])
 
 
 def answering(function: Callable[..., dict[str, Any]]) -> Callable[..., None]:
@@ -109,7 +80,9 @@ def readable(answer: dict[str, Any], indent: str = "") -> str:
             lines.append(f"{indent}{key}\n{readable(value, indent + '  ')}".rstrip("\n"))
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             lines.append(f"{indent}{key}")
-            lines += [f"{indent}  - " + ", ".join(f"{k} {_short(v)}" for k, v in row.items()) for row in value]
+            lines += [
+                f"{indent}  - " + ", ".join(f"{k} {_short(v)}" for k, v in row.items()) for row in value
+            ]
         else:
             lines.append(f"{indent}{key:{width}}  {_short(value)}")
     return "\n".join(lines) + "\n"
@@ -127,41 +100,54 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-app = typer.Typer(
-    cls=_Rooms,
-    add_completion=False,
-    no_args_is_help=True,
-    help="Spiking neural networks that read faces from event cameras.",
-    epilog="Each command explains itself: snnface COMMAND --help",
-)
+def _application(wanted: str | None) -> typer.Typer:
+    """All commands by name; only the wanted one is imported, the others stand in the help as one line."""
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        help="Spiking neural networks that read faces from event cameras.",
+        epilog="Each command explains itself: snnface COMMAND --help",
+    )
 
+    @app.callback(invoke_without_command=True)
+    def _options(
+        version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    ) -> None:
+        if version:
+            typer.echo(f"snnface {__version__}")
+            raise typer.Exit(0)
 
-@app.callback(invoke_without_command=True)
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
-) -> None:
-    if version:
-        typer.echo(f"snnface {__version__}")
-        raise typer.Exit(0)
+    registered = {e.name: e for e in entry_points(group="snnface.commands")}
+    for name in [*(n for n in SUMMARIES if n in registered), *sorted(registered.keys() - SUMMARIES.keys())]:
+        if name != wanted:
+            app.command(name, help=SUMMARIES.get(name))(lambda: None)
+            continue
+        target = registered[name].load()
+        if isinstance(target, typer.Typer):
+            app.add_typer(target, name=name)
+        else:
+            app.command(name)(answering(target))
+    return app
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit 0 done, 1 checked and found wanting, 2 bad use or bad input."""
-    command = typer_command(app)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    wanted = next((a for a in arguments if not a.startswith("-")), None)
+    where = " ".join(filter(None, ["snnface", wanted]))
     try:
-        command.main(args=arguments, prog_name="snnface", standalone_mode=False)
-    except click.exceptions.Exit as e:
-        sys.exit(e.exit_code)
-    except click.ClickException as e:
-        e.show()
-        sys.exit(2)
+        code = _application(wanted)(args=arguments, prog_name="snnface", standalone_mode=False)
+    except TyperException as e:
+        code = _fail(f"{where}: {e.format_message().rstrip('.')}. See {where} --help.")
     except InputError as e:
-        sys.exit(_fail(f"{e.where}: {e.what}. {e.fix}."))
+        code = _fail(f"{e.where}: {e.what}. {e.fix}.")
     except MemoryError:
-        sys.exit(_fail("memory: this machine has too little for the job. Use shorter clips or smaller batches."))
-    except (KeyboardInterrupt, click.Abort):
+        code = _fail(f"{where}: this machine has too little memory. Use shorter clips or smaller batches.")
+    except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("interrupted; what was finished is kept\n")
-        sys.exit(130)
+        code = 130
+    sys.exit(code)
 
 
 def _fail(message: str) -> int:
