@@ -80,9 +80,7 @@ def readable(answer: dict[str, Any], indent: str = "") -> str:
             lines.append(f"{indent}{key}\n{readable(value, indent + '  ')}".rstrip("\n"))
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             lines.append(f"{indent}{key}")
-            lines += [
-                f"{indent}  - " + ", ".join(f"{k} {_short(v)}" for k, v in row.items()) for row in value
-            ]
+            lines += [f"{indent}  - " + ", ".join(f"{k} {_short(v)}" for k, v in row.items()) for row in value]
         else:
             lines.append(f"{indent}{key:{width}}  {_short(value)}")
     return "\n".join(lines) + "\n"

@@ -46,9 +46,7 @@ class Recording:
             if self.events[n].dtype.kind not in "iub":
                 raise InputError(self.where, f"field {n} is {self.events[n].dtype}", "Use an integer type")
         if self.width < 1 or self.height < 1:
-            raise InputError(
-                self.where, f"sensor size {self.width}x{self.height}", "Give a width and height ≥ 1"
-            )
+            raise InputError(self.where, f"sensor size {self.width}x{self.height}", "Give a width and height ≥ 1")
         if len(self.events) == 0:
             return
         back = np.flatnonzero(np.diff(self.t.astype(np.int64, copy=False)) < 0)
@@ -97,9 +95,7 @@ class Recording:
         return self.events["p"]
 
     @classmethod
-    def from_tonic(
-        cls, events: np.ndarray, sensor_size: tuple[int, int, int], where: str = "recording"
-    ) -> Recording:
+    def from_tonic(cls, events: np.ndarray, sensor_size: tuple[int, int, int], where: str = "recording") -> Recording:
         """Wrap a Tonic array (``sensor_size`` is ``(width, height, polarities)``) without a copy."""
         return cls(events, int(sensor_size[0]), int(sensor_size[1]), where)
 

@@ -56,9 +56,7 @@ def read_json(path: str | Path) -> Any:
     except OSError as e:
         raise InputError(path, f"cannot be read: {e.strerror}", "Check the path") from e
     except ValueError as e:
-        raise InputError(
-            path, f"is not valid JSON ({e})", "Write it again with the command that made it"
-        ) from e
+        raise InputError(path, f"is not valid JSON ({e})", "Write it again with the command that made it") from e
 
 
 def file_sha256(path: str | Path) -> str:

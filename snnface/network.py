@@ -94,9 +94,7 @@ class Network:
             raise ValueError(f"input mode {self.input_mode!r}: use exact, graded or unary")
         shape: tuple[int, ...] = self.input_shape
         for i, layer in enumerate(self.layers):
-            if math.prod(layer.shape_in) != math.prod(shape) or (
-                layer.kind == "conv" and layer.shape_in != shape
-            ):
+            if math.prod(layer.shape_in) != math.prod(shape) or (layer.kind == "conv" and layer.shape_in != shape):
                 raise ValueError(f"layer {layer.name} takes {layer.shape_in}, the layer before gives {shape}")
             if not layer.spiking and i != len(self.layers) - 1:
                 raise ValueError(f"layer {layer.name}: only the last layer may be a readout without spikes")
