@@ -1,0 +1,50 @@
+"""A trained encoder on disk: ``NAME.safetensors`` (parameters only) and ``NAME.json`` (everything else)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from snnface import __version__
+from snnface.encoder import Encoder, EncoderConfig
+from snnface.errors import InputError
+from snnface.files import atomic_path, read_json, write_json
+
+
+def save(path: str | Path, encoder: Encoder, meta: dict[str, Any]) -> None:
+    """Write weights and description; ``meta`` (training data by hash, metrics …) is kept as it is."""
+    path = Path(path).with_suffix(".safetensors")
+    with atomic_path(path) as temporary:
+        save_file({k: v.contiguous() for k, v in encoder.state_dict().items()}, temporary)
+    write_json(
+        path.with_suffix(".json"),
+        {"snnface": __version__, "encoder": encoder.config.model_dump(), "meta": meta},
+    )
+
+
+def load(path: str | Path) -> tuple[Encoder, dict[str, Any]]:
+    """Read a checkpoint; raises :class:`InputError` where a file is absent, broken or of another architecture."""
+    path = Path(path)
+    weights, description = path.with_suffix(".safetensors"), path.with_suffix(".json")
+    if path.suffix not in ("", ".safetensors", ".json"):
+        raise InputError(path, "is not a checkpoint", "Give the .safetensors file that training wrote")
+    for file in (weights, description):
+        if not file.is_file():
+            raise InputError(file, "is missing", "A checkpoint is NAME.safetensors with NAME.json beside it")
+    try:
+        content = read_json(description)
+        encoder = Encoder(EncoderConfig.model_validate(content["encoder"]))
+    except (ValidationError, KeyError, TypeError) as e:
+        first = e.errors()[0] if isinstance(e, ValidationError) else {"loc": (), "msg": repr(e)}
+        field = ".".join(str(part) for part in first["loc"]) or "encoder"
+        raise InputError(description, f"field {field}: {first['msg']}", "Write it again with snnface train") from e
+    try:
+        encoder.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError, OSError) as e:
+        reason = str(e).splitlines()[0]
+        raise InputError(weights, f"does not hold this encoder's weights ({reason})", "Train again") from e
+    return encoder.eval(), content["meta"]

@@ -1,0 +1,225 @@
+"""The spiking encoder: event-exact input, bias-free convolutions with stride, LIF neurons, one linear readout.
+
+Only what a chip can hold: no bias, no pooling, no skips; normalisation is by scale alone. Each output channel's
+weights have the norm ``gain`` (weight normalisation, Salimans & Kingma 2016, without its bias), which folds into
+plain weights and makes training and inference the same network, whatever the batch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from snnface.backends import torch as reference
+from snnface.batch import EventBatch
+from snnface.facs import AUS, EXPRESSIONS
+from snnface.forward import Layer, Neurons, Trace, propagate
+from snnface.heads import decode
+from snnface.input import InputSpikes, input_spikes
+from snnface.network import Head, Network, SynapticLayer, conv_shape
+from snnface.neuron import Lif, integrate, lif
+from snnface.surrogate import Surrogate
+from snnface.synapse import Conv, from_events, from_spikes
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ConvConfig(_Config):
+    """One convolution with its neurons; padding keeps the size up to the stride."""
+
+    channels: int = Field(gt=0)
+    kernel: int = Field(3, gt=0)
+    stride: int = Field(2, gt=0)
+    tau_mem_us: float = Field(20_000, gt=0, description="membrane time constant, µs")
+
+
+class DenseConfig(_Config):
+    """One fully connected layer of spiking neurons."""
+
+    features: int = Field(gt=0)
+    tau_mem_us: float = Field(50_000, gt=0, description="membrane time constant, µs")
+
+
+class HeadConfig(_Config):
+    """Rows of the readout that answer one question; scale and offset give membranes their unit."""
+
+    size: int = Field(gt=0)
+    scale: list[float]
+    offset: list[float]
+
+
+class EncoderConfig(_Config):
+    """Architecture of an encoder; everything that is not a weight."""
+
+    width: int = Field(64, gt=0, description="sensor width, pixels")
+    height: int = Field(64, gt=0, description="sensor height, pixels")
+    step_us: int = Field(20_000, gt=0, description="length of a step, µs")
+    tau_syn_us: float = Field(20_000, gt=0, description="time constant of every synaptic current, µs")
+    tau_readout_us: float = Field(200_000, gt=0, description="membrane time constant of the readout, µs")
+    input_mode: Literal["exact", "graded", "unary"] = "graded"
+    payload_one: int = Field(8, gt=0, description="payload of one fresh event on the chip")
+    payload_max: int = Field(31, gt=0, description="largest payload of a pixel in a step")
+    conv: list[ConvConfig] = Field(min_length=1)
+    dense: list[DenseConfig] = []
+    surrogate: Literal["fast_sigmoid", "atan", "triangle"] = "fast_sigmoid"
+    slope: float = Field(2.0, gt=0, description="slope of the surrogate, per threshold")
+    detach_reset: bool = True
+    threshold: float = Field(1.0, gt=0)
+    heads: dict[str, HeadConfig] = {}
+
+
+def class_heads() -> dict[str, HeadConfig]:
+    """Heads of the two classification tasks, in units of logits."""
+    return {
+        "au": HeadConfig(size=len(AUS), scale=[1.0] * len(AUS), offset=[0.0] * len(AUS)),
+        "expression": HeadConfig(
+            size=len(EXPRESSIONS), scale=[1.0] * len(EXPRESSIONS), offset=[0.0] * len(EXPRESSIONS)
+        ),
+    }
+
+
+class Synapses(nn.Module):
+    """Weights of one layer: direction ``weight`` and norm ``gain`` of every output channel."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(shape))
+        self.gain = nn.Parameter(torch.ones(shape[0]))
+
+    def folded(self) -> Tensor:
+        """Plain weights, the shape of ``weight``."""
+        norm = self.weight.flatten(1).norm(dim=1)
+        return self.weight * (self.gain / norm).view(-1, *[1] * (self.weight.dim() - 1))
+
+
+class Encoder(nn.Module):
+    """Encoder and readout; call it with an :class:`EventBatch` of its sensor size."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.heads: dict[str, Head] = {}
+        rows = 0
+        for name, head in config.heads.items():
+            self.heads[name] = Head(
+                rows, rows + head.size, np.asarray(head.scale, np.float32), np.asarray(head.offset, np.float32)
+            )
+            rows += head.size
+        shape: tuple[int, ...] = (2, config.height, config.width)
+        self.shapes = [shape]
+        self.synapses = nn.ModuleList()
+        for conv in config.conv:
+            weight = (conv.channels, shape[0], conv.kernel, conv.kernel)
+            self.synapses.append(Synapses(weight))
+            geometry = self._geometry(conv)
+            shape = conv_shape(shape, weight, geometry.stride, geometry.padding, geometry.dilation)
+            self.shapes.append(shape)
+        for features in [*(d.features for d in config.dense), rows]:
+            self.synapses.append(Synapses((features, math.prod(shape))))
+            shape = (features,)
+            self.shapes.append(shape)
+
+    @staticmethod
+    def _geometry(conv: ConvConfig) -> Conv:
+        return Conv((conv.stride, conv.stride), (conv.kernel // 2, conv.kernel // 2))
+
+    def layers(self) -> list[Layer]:
+        """The layers with folded weights (gradients flow to direction and gain)."""
+        c = self.config
+        taus = [*(x.tau_mem_us for x in c.conv), *(x.tau_mem_us for x in c.dense), c.tau_readout_us]
+        surrogate = Surrogate(c.surrogate, c.slope)
+        alpha = math.exp(-c.step_us / c.tau_syn_us)
+        return [
+            Layer(
+                synapses.folded(),
+                Lif(alpha, math.exp(-c.step_us / tau), c.threshold, surrogate, c.detach_reset),
+                self._geometry(c.conv[i]) if i < len(c.conv) else None,
+                spiking=i < len(taus) - 1,
+            )
+            for i, (synapses, tau) in enumerate(zip(self.synapses, taus, strict=True))
+        ]
+
+    def inputs(self, batch: EventBatch, steps: int | None = None) -> InputSpikes:
+        """The batch as event-exact input in this encoder's step and mode."""
+        c = self.config
+        return input_spikes(
+            batch,
+            c.step_us,
+            c.tau_syn_us,
+            c.input_mode,
+            c.payload_one,
+            c.payload_max,
+            steps,
+            next(self.parameters()).dtype,
+        )
+
+    def forward(self, batch: EventBatch, neurons: Neurons = reference.neurons) -> tuple[dict[str, Tensor], Trace]:
+        """Answers of every step (name → ``[T, B, size]``) and the trace of spikes and readout."""
+        trace = propagate(self.inputs(batch), self.layers(), neurons)
+        return decode(trace.readout, self.heads), trace
+
+    @torch.no_grad()
+    def calibrate(self, batch: EventBatch, rate: float = 0.05, rounds: int = 14) -> list[float]:
+        """Set the gains so that every channel spikes in a fraction ``rate`` of its neuron-steps on ``batch``.
+
+        A data-dependent start (bisection per channel, layer after layer); returns the rate of each layer.
+        """
+        inputs, spikes, rates = self.inputs(batch), None, []
+        for layer, synapses in zip(self.layers(), self.synapses, strict=True):
+            unit = layer.weight / synapses.gain.view(-1, *[1] * (layer.weight.dim() - 1))
+            x = from_events(inputs, unit, layer.conv) if spikes is None else from_spikes(spikes, unit, layer.conv)
+            if not layer.spiking:
+                membrane = integrate(x, layer.neuron.alpha, layer.neuron.beta)[0]
+                synapses.gain.fill_(0.3 / float(membrane.std().clamp(min=1e-6)))
+                continue
+            low = torch.full_like(synapses.gain, 1e-4)
+            high = torch.full_like(synapses.gain, 1e4)
+            per_channel = (-1, *[1] * (x.dim() - 3))
+            for _ in range(rounds):
+                gain = (low * high).sqrt()
+                spikes = lif(x * gain.view(per_channel), layer.neuron)[0]
+                busy = spikes.transpose(0, 2).flatten(1).mean(1) > rate
+                high, low = torch.where(busy, gain, high), torch.where(busy, low, gain)
+            synapses.gain.copy_((low * high).sqrt())
+            spikes = lif(x * synapses.gain.view(per_channel), layer.neuron)[0]
+            rates.append(float(spikes.mean()))
+        return rates
+
+    @torch.no_grad()
+    def to_network(self) -> Network:
+        """The encoder as plain numbers, normalisation folded."""
+        c = self.config
+        names = [f"conv{i + 1}" for i in range(len(c.conv))] + [f"dense{i + 1}" for i in range(len(c.dense))]
+        layers = [
+            SynapticLayer(
+                name=name,
+                kind="conv" if layer.conv else "dense",
+                weight=layer.weight.double().numpy(),
+                shape_in=self.shapes[i],
+                shape_out=self.shapes[i + 1],
+                alpha=layer.neuron.alpha,
+                beta=layer.neuron.beta,
+                threshold=layer.neuron.threshold,
+                spiking=layer.spiking,
+                stride=layer.conv.stride if layer.conv else (1, 1),
+                padding=layer.conv.padding if layer.conv else (0, 0),
+            )
+            for i, (name, layer) in enumerate(zip([*names, "readout"], self.layers(), strict=True))
+        ]
+        return Network(
+            (2, c.height, c.width),
+            c.step_us,
+            c.tau_syn_us,
+            c.input_mode,
+            tuple(layers),
+            c.payload_one,
+            c.payload_max,
+            dict(self.heads),
+        )

@@ -1,0 +1,107 @@
+"""The one neuron: current-based leaky integrate-and-fire with reset to zero, fused over all time steps.
+
+    u ← α·u + x        synaptic current
+    v ← β·v + u        membrane
+    s = v > θ          spike
+    v ← 0 where s      reset to zero; the current is kept
+
+This is Lava's CUBA, snnTorch's Synaptic (reset "zero", no reset delay) and, after a change of units, Norse's LIF.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from snnface.surrogate import Surrogate
+
+
+@dataclass(frozen=True)
+class Lif:
+    """Parameters of a layer's neurons: decays of current (alpha) and membrane (beta) per step, threshold,
+    surrogate, and whether the reset is left out of the gradient."""
+
+    alpha: float
+    beta: float
+    threshold: float = 1.0
+    surrogate: Surrogate = field(default_factory=Surrogate)
+    detach_reset: bool = True
+
+
+class LifState(NamedTuple):
+    """Current u and membrane v after a step, each ``[B, ...]``."""
+
+    u: Tensor
+    v: Tensor
+
+
+def lif(x: Tensor, neuron: Lif, state: LifState | None = None) -> tuple[Tensor, LifState]:
+    """Run neurons over all steps.
+
+    ``x``: synaptic input ``[T, B, ...]``. Returns spikes (0/1, same shape and dtype) and the state after the last
+    step. Gradients flow to ``x`` from the spikes; the state is a value for streaming and carries none.
+    """
+    zero = x.new_zeros(x.shape[1:]) if state is None else None
+    u, v = (zero, zero) if state is None else state
+    spikes, u, v = _Lif.apply(x, u, v, neuron)
+    return spikes, LifState(u, v)
+
+
+class _Lif(torch.autograd.Function):
+    """Keeps the membrane before reset; the spikes follow from it.
+
+    Backward, from the last step to the first, with g the gradient of the spikes and σ' the surrogate:
+        ḡ    = gradient of v after reset = β·gv of the next step
+        gv   = g·σ' + ḡ·(1 − s) [− ḡ·v·σ' where the reset stays in the graph]
+        gx   = gu = gv + α·gu of the next step
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, x: Tensor, u: Tensor, v: Tensor, neuron: Lif
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        membrane, spikes = torch.empty_like(x), torch.empty_like(x)
+        u, v = u.clone(), v.clone()
+        for t in range(len(x)):
+            u.mul_(neuron.alpha).add_(x[t])
+            m = torch.mul(v, neuron.beta, out=membrane[t]).add_(u)
+            silent = torch.le(m, neuron.threshold)
+            torch.mul(m, silent, out=v)
+            torch.logical_not(silent, out=spikes[t])
+        ctx.save_for_backward(membrane)
+        ctx.neuron = neuron
+        ctx.mark_non_differentiable(u, v)
+        return spikes, u, v
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor, *_: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        (membrane,) = ctx.saved_tensors
+        neuron: Lif = ctx.neuron
+        gx = torch.empty_like(membrane)
+        gu = torch.zeros_like(membrane[0])
+        after = torch.zeros_like(membrane[0])
+        for t in range(len(membrane) - 1, -1, -1):
+            m = membrane[t]
+            slope = neuron.surrogate(m - neuron.threshold)
+            kept = torch.mul(after, m <= neuron.threshold)
+            through = g[t] if neuron.detach_reset else g[t] - after * m
+            gv = kept.addcmul_(through, slope)
+            torch.mul(gu, neuron.alpha, out=gx[t]).add_(gv)
+            gu = gx[t]
+            after = gv.mul_(neuron.beta)
+        return gx, None, None, None
+
+
+def integrate(x: Tensor, alpha: float, beta: float, state: LifState | None = None) -> tuple[Tensor, LifState]:
+    """The readout: the same dynamics without threshold. Returns the membrane ``[T, B, R]`` of every step."""
+    u = torch.zeros_like(x[0]) if state is None else state.u
+    v = torch.zeros_like(x[0]) if state is None else state.v
+    membrane = []
+    for step in x:
+        u = alpha * u + step
+        v = beta * v + u
+        membrane.append(v)
+    return torch.stack(membrane), LifState(u, v)
