@@ -1,0 +1,115 @@
+"""Answers of a model on one split, and their measures, the same for every model and backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from snnface.batch import EventBatch
+from snnface.forward import Trace
+from snnface.heads import at_times, clip_logits
+from snnface.metrics import LandmarkError, au_metrics, expression_metrics
+from snnface.progress import track
+from snnface.training.clips import Clips
+
+#: Events in, answers of every step (and the trace of a spiking network) out.
+Predictor = Callable[[EventBatch], tuple[dict[str, Tensor], Trace | None]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers on N clips with F frames: ``au [N, 24]`` and ``expression [N, 7]`` logits, ``landmarks [F, 68, 2]``
+    pixels with ``frame_clip`` int64 ``[F]``, ``spikes`` int64 ``[N, layers]``, ``rates`` per layer ``[layers]``."""
+
+    au: Tensor
+    expression: Tensor
+    landmarks: Tensor
+    frame_clip: Tensor
+    spikes: Tensor
+    rates: list[float]
+
+
+@torch.no_grad()
+def answer(predict: Predictor, step_us: int, clips: Clips, batch: int = 16, label: str = "evaluate") -> Answers:
+    """Run a model over all clips, in the order in which they are stored."""
+    au, expression, landmarks, spikes, cells = [], [], [], [], []
+    for indices in track(list(clips.in_order(batch)), label):
+        events, targets = clips.batch(indices)
+        answers, trace = predict(events)
+        steps = events.steps(step_us)
+        au.append(clip_logits(answers["au"], steps))
+        expression.append(clip_logits(answers["expression"], steps))
+        at = at_times(answers["landmarks"], targets.frame_clip, targets.frame_t_us, step_us)
+        landmarks.append(at.unflatten(1, (-1, 2)))
+        if trace is not None:
+            inside = (torch.arange(len(trace.readout))[:, None] < steps[None]).float()
+            per_layer = [(s.flatten(2).sum(2) * inside).sum(0) for s in trace.spikes]
+            spikes.append(torch.stack(per_layer, 1).long())
+            cells.append([float(inside.sum()) * s[0, 0].numel() for s in trace.spikes])
+    counts = torch.cat(spikes) if spikes else torch.zeros(len(clips), 0, dtype=torch.int64)
+    totals = np.array(cells).sum(0) if cells else np.zeros(0)
+    frames = torch.tensor([len(t) for t in clips.frame_t_us])
+    return Answers(
+        torch.cat(au),
+        torch.cat(expression),
+        torch.cat(landmarks),
+        torch.repeat_interleave(torch.arange(len(clips)), frames),
+        counts,
+        (counts.sum(0).numpy() / totals).tolist() if len(totals) else [],
+    )
+
+
+def measure(answers: Answers, clips: Clips, mean_shape: Tensor, chosen: np.ndarray | None = None) -> dict[str, Any]:
+    """The task metrics of INTERFACE's ``eval`` answer.
+
+    ``mean_shape``: ``[68, 2]`` pixels, the mean over the training frames; ``chosen``: int ``[M]`` clip indices
+    (with repetition, for a bootstrap), all clips by default.
+    """
+    index = torch.arange(len(clips)) if chosen is None else torch.as_tensor(chosen)
+    result = au_metrics(answers.au[index], clips.au[index])
+    result |= expression_metrics(answers.expression[index], clips.expression[index])
+    first = torch.cat([torch.zeros(1, dtype=torch.int64), torch.bincount(answers.frame_clip).cumsum(0)])
+    frames = torch.cat([torch.arange(int(first[i]), int(first[i + 1])) for i in index.tolist()])
+    truth = torch.cat(clips.landmarks)[frames]
+    ours, mean = LandmarkError(), LandmarkError()
+    ours.update(answers.landmarks[frames], truth)
+    mean.update(mean_shape.expand_as(truth), truth)
+    result |= ours.compute()
+    result |= {
+        "nme_mean_shape": mean.compute()["nme"],
+        "nme_normaliser": "inter-ocular: distance of the outer eye corners (36-45) in the picture",
+        "landmark_scheme": "ibug68",
+        "clips": len(index),
+        "identities": len(np.unique(clips.identity[index.numpy()])),
+    }
+    if answers.spikes.shape[1]:
+        result["spikes_per_clip"] = float(answers.spikes[index].sum(1).double().mean())
+        result["spike_rates"] = answers.rates
+    return result
+
+
+def intervals(
+    answers: Answers,
+    clips: Clips,
+    mean_shape: Tensor,
+    keys: tuple[str, ...] = ("au_top1", "au_top3", "expression_acc", "nme"),
+    rounds: int = 1000,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """95 % bootstrap intervals, people drawn with replacement (identities, not clips, are the independent unit)."""
+    people = np.unique(clips.identity)
+    of = {int(p): np.flatnonzero(clips.identity == p) for p in people}
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, list[float]] = {k: [] for k in keys}
+    for _ in range(rounds):
+        chosen = np.concatenate([of[int(p)] for p in rng.choice(people, len(people))])
+        found = measure(answers, clips, mean_shape, chosen)
+        for k in keys:
+            if k in found:
+                drawn[k].append(found[k])
+    return {k: (float(np.percentile(v, 2.5)), float(np.percentile(v, 97.5))) for k, v in drawn.items() if len(v)}

@@ -1,0 +1,72 @@
+"""The terms of the loss: L = L_AU + λ·L_α + …, each term a scalar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from snnface.heads import at_times, clip_logits
+from snnface.training.clips import Targets
+from snnface.training.recipe import Losses
+
+#: In units of the labels' own spread, so that 1 is the error of answering the mean.
+Spread = dict[str, Tensor]
+
+
+def loss_terms(
+    answers: dict[str, Tensor],
+    spikes: Sequence[Tensor],
+    targets: Targets,
+    steps: Tensor,
+    step_us: int,
+    weights: Losses,
+    spread: Spread,
+) -> dict[str, Tensor]:
+    """The weighted terms by name.
+
+    ``answers``: name → ``[T, B, size]``; ``spikes``: per layer ``[T, B, ...]`` (empty for a CNN); ``steps``: int64
+    ``[B]``; ``spread``: name → standard deviation ``[size]`` of the head's labels over the training frames.
+    The coefficient term is FACEMORPHIC's L_α, per-frame squared error to coefficients read from RGB.
+    """
+    terms: dict[str, Tensor] = {}
+    au = clip_logits(answers["au"], steps)
+    expression = clip_logits(answers["expression"], steps)
+    if weights.au and (targets.au >= 0).any():
+        terms["au"] = weights.au * F.cross_entropy(au, targets.au, ignore_index=-1)
+    if weights.expression and (targets.expression >= 0).any():
+        terms["expression"] = weights.expression * F.cross_entropy(expression, targets.expression, ignore_index=-1)
+
+    def frames(name: str, truth: Tensor) -> Tensor:
+        answer = at_times(answers[name], targets.frame_clip, targets.frame_t_us, step_us)
+        return ((answer - truth.flatten(1)) / spread[name]).square().mean()
+
+    if weights.landmarks:
+        terms["landmarks"] = weights.landmarks * frames("landmarks", targets.landmarks)
+    if weights.teacher_landmarks and targets.teacher_landmarks is not None:
+        terms["teacher_landmarks"] = weights.teacher_landmarks * frames("landmarks", targets.teacher_landmarks)
+    if weights.coefficients and targets.coefficients is not None:
+        terms["coefficients"] = weights.coefficients * frames("coefficients", targets.coefficients)
+    if weights.soft_labels and targets.soft_au is not None and targets.soft_expression is not None:
+        soft = _divergence(au, targets.soft_au, targets.au, weights.temperature)
+        soft = soft + _divergence(expression, targets.soft_expression, targets.expression, weights.temperature)
+        terms["soft_labels"] = weights.soft_labels * soft
+    if weights.rate and spikes:
+        excess = torch.stack([(s.mean() - weights.rate_target).clamp(min=0) for s in spikes])
+        terms["rate"] = weights.rate * excess.sum() / weights.rate_target
+    return terms
+
+
+def _divergence(student: Tensor, teacher: Tensor, label: Tensor, temperature: float) -> Tensor:
+    """KL(teacher ‖ student) at a temperature, times its square (Hinton et al. 2015), over the clips of this task."""
+    seen = label >= 0
+    if not seen.any():
+        return student.sum() * 0
+    return temperature**2 * F.kl_div(
+        F.log_softmax(student[seen] / temperature, dim=1),
+        F.log_softmax(teacher[seen] / temperature, dim=1),
+        reduction="batchmean",
+        log_target=True,
+    )

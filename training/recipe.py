@@ -1,0 +1,147 @@
+"""Recipes: one TOML file says everything about a training run."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from snnface.encoder import ConvConfig, DenseConfig
+from snnface.errors import InputError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Data(_Section):
+    """Which data set to train on; its own split column says what is train and validation."""
+
+    train: Path = Field(description="data set (HDF5) with training and validation clips")
+    clips: int | None = Field(None, gt=0, description="use only this many training clips (all by default)")
+
+
+class Network(_Section):
+    """The part of the architecture that a recipe chooses; sensor size and heads follow from the data."""
+
+    kind: Literal["spiking", "matched_cnn"] = "spiking"
+    step_us: int = Field(20_000, gt=0)
+    tau_syn_us: float = Field(20_000, gt=0)
+    tau_readout_us: float = Field(200_000, gt=0)
+    input_mode: Literal["exact", "graded", "unary"] = "graded"
+    conv: list[ConvConfig] = Field(min_length=1)
+    dense: list[DenseConfig] = []
+    surrogate: Literal["fast_sigmoid", "atan", "triangle"] = "fast_sigmoid"
+    slope: float = Field(2.0, gt=0)
+    detach_reset: bool = True
+
+
+class Losses(_Section):
+    """Weights of the terms of the loss; 0 leaves a term out."""
+
+    au: float = Field(1.0, ge=0, description="cross-entropy of the clip's action unit")
+    expression: float = Field(1.0, ge=0, description="cross-entropy of the clip's expression")
+    landmarks: float = Field(1.0, ge=0, description="per-frame squared error to the labelled landmarks, normalised")
+    coefficients: float = Field(0.0, ge=0, description="per-frame squared error to the teacher's face coefficients")
+    teacher_landmarks: float = Field(0.0, ge=0, description="per-frame squared error to the teacher's landmarks")
+    soft_labels: float = Field(0.0, ge=0, description="Kullback-Leibler divergence to the teacher's classes")
+    temperature: float = Field(2.0, gt=0, description="temperature of the soft labels")
+    rate: float = Field(0.0, ge=0, description="weight of the spike-rate penalty")
+    rate_target: float = Field(0.05, gt=0, lt=1, description="rate above which a layer's spikes cost")
+
+    @property
+    def guided(self) -> bool:
+        """Whether any term needs the teacher."""
+        return self.coefficients > 0 or self.teacher_landmarks > 0 or self.soft_labels > 0
+
+
+class Augment(_Section):
+    """Changes of the training events, drawn anew for every pass."""
+
+    flip: bool = True
+    shift_pixels: int = Field(3, ge=0)
+    drop_events: float = Field(0.2, ge=0, lt=1, description="largest fraction of events to drop")
+
+
+class Training(_Section):
+    """The optimiser and its schedule."""
+
+    epochs: int = Field(10, gt=0)
+    batch: int = Field(16, gt=0)
+    lr: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup: float = Field(0.1, ge=0, lt=1, description="fraction of the steps with growing learning rate")
+    clip_gradient: float = Field(1.0, gt=0)
+    initial_rate: float = Field(0.05, gt=0, lt=1, description="spike rate that the start is calibrated to")
+    patience: int | None = Field(None, gt=0, description="stop after this many epochs without improvement")
+    seed: int = 0
+
+
+class Recipe(_Section):
+    """A whole recipe."""
+
+    data: Data
+    network: Network
+    losses: Losses = Losses()
+    augment: Augment = Augment()
+    training: Training = Training()
+    teacher: Path | None = Field(None, description="teacher's predictions (written by the teacher's training)")
+
+    @model_validator(mode="after")
+    def _teacher_where_guided(self) -> Recipe:
+        if self.losses.guided and self.teacher is None:
+            raise ValueError("losses that come from the teacher need the field teacher")
+        return self
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply ``a.b=value`` overrides (values in TOML notation, bare words are strings).
+
+    ``path`` may be the name of a recipe that ships with the package. Raises :class:`InputError` naming the field.
+    """
+    path = Path(path)
+    shipped = files("snnface.training") / "recipes" / f"{path.name.removesuffix('.toml')}.toml"
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else shipped.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        names = sorted(p.name for p in (files("snnface.training") / "recipes").iterdir() if p.name.endswith(".toml"))
+        raise InputError(path, "no such recipe", f"Give a TOML file or one of {', '.join(names)}") from e
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise InputError(path, f"is not valid TOML ({e})", "Correct the line that is named") from e
+    for override in overrides:
+        _apply(content, override)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as e:
+        first = e.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise InputError(path, f"field {field}: {first['msg']}", "See docs/training.md for every field") from e
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    if not equals or not name:
+        raise InputError(f"--set {override}", "is not NAME=VALUE", "Write for example --set training.epochs=20")
+    try:
+        parsed = tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    *sections, last = name.strip().split(".")
+    table = content
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise InputError(f"--set {override}", f"{section} is not a section", "Check the name")
+    table[last] = parsed
+
+
+def canonical(recipe: Recipe) -> str:
+    """The recipe as canonical JSON: equal recipes, equal text."""
+    return json.dumps(recipe.model_dump(mode="json"), sort_keys=True)

@@ -1,0 +1,146 @@
+"""The trainer: one recipe, one run folder; the best epoch is chosen on the validation people."""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from snnface import checkpoint
+from snnface.datasets.store import Store
+from snnface.encoder import Encoder
+from snnface.progress import bar, say
+from snnface.training.clips import Clips
+from snnface.training.evaluate import answer, measure
+from snnface.training.models import build, spread, step_us
+from snnface.training.objectives import loss_terms
+from snnface.training.recipe import Recipe
+from snnface.training.run_folder import RunFolder, describe
+from snnface.training.teacher import load_predictions
+
+
+def train(recipe: Recipe, out: str | Path, resume: bool = False) -> dict[str, Any]:
+    """Train a recipe; returns ``run`` (folder), ``checkpoint`` (best weights) and ``metrics`` (validation).
+
+    Interrupted at any point it goes on from the last finished epoch with ``resume`` and ends with the same
+    weights: every epoch draws its order and its changes from the seed and its own number.
+    """
+    data_sha256 = Store(recipe.data.train).content_sha256()
+    folder = RunFolder(out)
+    folder.open(describe(recipe, data_sha256), resume)
+    clips = Clips(recipe.data.train, "train", recipe.data.clips)
+    validation = Clips(recipe.data.train, "validation")
+    teacher = load_predictions(recipe.teacher, clips, data_sha256) if recipe.teacher else None
+    model = build(recipe, clips, teacher)
+    settings = recipe.training
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    log = folder.load_progress(model, optimizer)
+    if resume and log:
+        say(f"{folder.path}: goes on after epoch {len(log)} of {settings.epochs}")
+    mean_shape = torch.cat(clips.landmarks).mean(0)
+    per_epoch = math.ceil(len(clips) / settings.batch)
+    rate = _schedule(settings.lr, settings.epochs * per_epoch, settings.warmup)
+    units = spread(model)
+
+    def stopped_early() -> bool:
+        best = max((line["score"] for line in log), default=0.0)
+        since = next((i for i, line in enumerate(reversed(log)) if line["score"] == best), 0)
+        return settings.patience is not None and since >= settings.patience
+
+    with bar() as display:
+        task = display.add_task(folder.path.name, total=settings.epochs * per_epoch, completed=len(log) * per_epoch)
+        while len(log) < settings.epochs and not stopped_early():
+            epoch, started = len(log), time.perf_counter()
+            generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
+            sums: dict[str, float] = {}
+            model.train()
+            for i, indices in enumerate(clips.order(settings.seed, epoch, settings.batch)):
+                for group in optimizer.param_groups:
+                    group["lr"] = rate(epoch * per_epoch + i)
+                events, targets = clips.batch(indices, recipe.augment, generator, teacher)
+                answers, trace = model(events)
+                terms = loss_terms(
+                    answers,
+                    trace.spikes if trace else [],
+                    targets,
+                    events.steps(step_us(model)),
+                    step_us(model),
+                    recipe.losses,
+                    units,
+                )
+                optimizer.zero_grad(set_to_none=True)
+                torch.stack(list(terms.values())).sum().backward()
+                nn.utils.clip_grad_norm_(model.parameters(), settings.clip_gradient)
+                optimizer.step()
+                for name, term in terms.items():
+                    sums[name] = sums.get(name, 0.0) + float(term.detach()) / per_epoch
+                display.advance(task)
+            model.eval()
+            found = measure(
+                answer(model, step_us(model), validation, settings.batch, "  validation"), validation, mean_shape
+            )
+            line = {"epoch": epoch + 1, "loss": sums, "score": _score(found)} | _shown(found)
+            line |= {"seconds": time.perf_counter() - started, "peak_memory_mb": _peak_memory_mb()}
+            log.append(line)
+            if line["score"] >= max(entry["score"] for entry in log):
+                _save(folder.path / "best.safetensors", model, data_sha256, found, mean_shape)
+            folder.save_progress(model, optimizer, log)
+            display.console.print(_summary(line, settings.epochs), highlight=False)
+    _save(folder.path / "last.safetensors", model, data_sha256, _shown(log[-1]), mean_shape)
+    best = max(log, key=lambda entry: entry["score"])
+    return {
+        "run": str(folder.path),
+        "checkpoint": str(folder.path / "best.safetensors"),
+        "metrics": _shown(best) | {"epoch": best["epoch"], "seconds": sum(entry["seconds"] for entry in log)},
+    }
+
+
+def _schedule(peak: float, steps: int, warmup: float) -> Callable[[int], float]:
+    """Linear growth, then a half cosine to zero."""
+    grow = max(1, round(steps * warmup))
+
+    def rate(step: int) -> float:
+        if step < grow:
+            return peak * (step + 1) / grow
+        return peak * 0.5 * (1 + math.cos(math.pi * (step - grow) / max(1, steps - grow)))
+
+    return rate
+
+
+def _score(found: dict[str, Any]) -> float:
+    """What the best epoch is chosen by: the mean of both accuracies and of the gain over the mean shape."""
+    parts = [found[k] for k in ("au_top1", "expression_acc") if k in found]
+    parts.append(1 - found["nme"] / found["nme_mean_shape"])
+    return sum(parts) / len(parts)
+
+
+def _shown(found: dict[str, Any]) -> dict[str, Any]:
+    keys = ("au_top1", "au_top3", "expression_acc", "nme", "nme_mean_shape", "spike_rates")
+    return {k: found[k] for k in keys if k in found}
+
+
+def _peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _summary(line: dict[str, Any], epochs: int) -> str:
+    rates = " ".join(f"{100 * r:.1f}" for r in line.get("spike_rates", []))
+    return (
+        f"  epoch {line['epoch']}/{epochs}: loss {sum(line['loss'].values()):.3f}, "
+        f"AU {line.get('au_top1', float('nan')):.3f}, expression {line.get('expression_acc', float('nan')):.3f}, "
+        f"NME {line['nme']:.3f} (mean shape {line['nme_mean_shape']:.3f})"
+        + (f", spikes {rates} %" if rates else "")
+        + f", {line['seconds']:.0f} s, {line['peak_memory_mb']:.0f} MB"
+    )
+
+
+def _save(path: Path, model: nn.Module, data_sha256: str, found: dict[str, Any], mean_shape: torch.Tensor) -> None:
+    meta = {"data_sha256": data_sha256, "metrics": found, "mean_shape": mean_shape.tolist()}
+    checkpoint.save(path, model, meta, "encoder" if isinstance(model, Encoder) else "matched_cnn")
