@@ -80,7 +80,7 @@ def _baseline_row(name: str, macs: int, footing: Chip, spiking_uj_per_s: float) 
         "macs_per_s": macs,
         "energy_uj_per_s": energy,
         "times_spiking": energy / spiking_uj_per_s,
-        "model": "30 frames/s at the encoder's input size, a fp32 multiply-accumulate each; a model, not a measurement",
+        "model": "a model, not a measurement: 30 frames/s at the encoder's input size, in fp32",
         "source": _figure(footing.energy_pj.mac).source,
     }
 
