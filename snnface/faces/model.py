@@ -1,0 +1,121 @@
+"""One person ready to be animated: rest geometry, fields and textures in the arrays the kernels take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from snnface.faces.actions import CHANNEL_INDEX, JAW_DEGREES, JAW_PIVOT, LID_LOWER, LID_UPPER, action_fields
+from snnface.faces.identity import draw_identity
+from snnface.faces.mesh import BODY, CAVITY, EYE, HAIR, TEETH_LOW, TEETH_UP, template
+from snnface.faces.motion import State
+from snnface.faces.render import deform
+from snnface.faces.shape import EYE_RADIUS, gauss, rest_geometry, smoothstep
+from snnface.faces.texture import SIZE, texture_atlas, texture_coordinates
+
+LUMA = np.array([0.2126, 0.7152, 0.0722])
+
+
+@dataclass(frozen=True)
+class FaceModel:
+    """Arrays over the vertices [V] of one identity (float32 unless said). ``basis`` is [channels, V, 3]."""
+
+    rest: np.ndarray
+    basis: np.ndarray
+    jaw: np.ndarray
+    lid_upper: np.ndarray
+    lid_lower: np.ndarray
+    eye: np.ndarray
+    fold: np.ndarray
+    eye_centres: np.ndarray
+    eye_opening: np.ndarray
+    follow: np.ndarray
+    occlusion: np.ndarray
+
+    def subset(self, vertices: np.ndarray) -> FaceModel:
+        """The same face with only some of its vertices."""
+        per_vertex = ("rest", "jaw", "lid_upper", "lid_lower", "eye", "fold", "follow", "occlusion")
+        cut = {n: np.ascontiguousarray(getattr(self, n)[vertices]) for n in per_vertex}
+        basis = np.ascontiguousarray(self.basis[:, vertices])
+        return FaceModel(basis=basis, eye_centres=self.eye_centres, eye_opening=self.eye_opening, **cut)
+
+    def lid_travel(self, state: State, i: int) -> np.ndarray:
+        """float32 ``[2, 2]``: travel (cm) of the upper and the lower margin of the right and the left eye."""
+        out = np.empty((2, 2), np.float32)
+        for e, side in enumerate((-1, 1)):
+            upper, lower = self.eye_opening[0] + 0.010 * state.gaze[i, 1], self.eye_opening[1] + 0.004 * state.gaze[i, 1]
+            for au, move in LID_UPPER.items():
+                upper += move * state.channels[i, CHANNEL_INDEX[au, side]]
+            for au, move in LID_LOWER.items():
+                lower += move * state.channels[i, CHANNEL_INDEX[au, side]]
+            upper = max(upper, lower + 0.12)
+            shut = 1.0 - state.closure[i, e]
+            out[e] = upper * shut, lower * shut
+        return out
+
+    def deform(self, state: State, i: int, out: np.ndarray) -> None:
+        """Write the vertices of frame ``i`` of ``state``, in the head's frame (cm), to ``out`` float32 [V, 3]."""
+        channels = state.channels[i]
+        turn = sum(np.deg2rad(g) * channels[CHANNEL_INDEX[au, 0]] for au, g in JAW_DEGREES.items())
+        deform(
+            self.rest, self.basis, channels.astype(np.float32), self.jaw, _JAW_PIVOT, np.float32(turn), self.lid_upper,
+            self.lid_lower, self.eye, self.fold, self.eye_centres, self.lid_travel(state, i), np.float32(EYE_RADIUS * 1.05), out,
+        )  # fmt: skip
+
+
+_JAW_PIVOT = JAW_PIVOT.astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def face_model(identity: int) -> FaceModel:
+    """The model of the person ``identity``."""
+    t, who = template(), draw_identity(identity)
+    rest, fields = rest_geometry(t, who), action_fields(t)
+    # The neck stands on the shoulders and turns with the head only at its upper end.
+    follow = np.ones(len(t.s))
+    body = t.part == BODY
+    follow[body] = 1 - smoothstep(-rest.positions[body, 1], 7.5, 15.0)
+    occlusion = np.ones(len(t.s))
+    a = np.abs(t.s)
+    k = t.skin
+    occlusion[k] -= 0.22 * gauss(a[k], t.y[k], (2.0, 0.2), (0.9, 0.7)) + 0.35 * smoothstep(-t.y[k], 11.3, 13.5)
+    occlusion[k] -= 0.15 * gauss(a[k], t.y[k], (0.0, -5.4), (1.2, 0.35)) + 0.35 * (t.depth[k] > 0)
+    occlusion[body] = 0.62 + 0.38 * smoothstep(-rest.positions[body, 1], 11.5, 15.5)
+    for part, level in ((TEETH_UP, 0.85), (TEETH_LOW, 0.65), (CAVITY, 0.6), (EYE, 0.95), (HAIR, 0.55)):
+        occlusion[t.part == part] = level
+    near_eye = t.skin & (t.eye >= 0)
+    f32 = np.float32
+    return FaceModel(
+        rest=rest.positions.astype(f32),
+        basis=fields.basis.astype(f32),
+        jaw=fields.jaw.astype(f32),
+        lid_upper=fields.lid_upper.astype(f32),
+        lid_lower=fields.lid_lower.astype(f32),
+        eye=np.where(near_eye, t.eye, -1).astype(np.int64),
+        fold=np.where(near_eye, t.depth, 0.0).astype(f32),
+        eye_centres=rest.eye_centres.astype(f32),
+        eye_opening=rest.eye_opening,
+        follow=follow.astype(f32),
+        occlusion=np.clip(occlusion, 0.1, 1).astype(f32),
+    )
+
+
+@lru_cache(maxsize=4)
+def face_textures(identity: int, shrink: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Albedo in colour ``[Ht, Wt, 3]`` and as luminance ``[Ht, Wt, 1]`` (float32), and texture coordinates ``[V, 2]``.
+
+    ``shrink`` 2 averages 2 × 2 texels, for small pictures.
+    """
+    atlas = texture_atlas(draw_identity(identity))
+    h, w, _ = atlas.shape
+    rgb = atlas.reshape(h // shrink, shrink, w // shrink, shrink, 3).mean((1, 3)).astype(np.float32)
+    luma = np.ascontiguousarray((rgb @ LUMA.astype(np.float32))[..., None])
+    uv = np.clip(texture_coordinates(template()) / shrink - 0.5, 0, [w / shrink - 1.01, h / shrink - 1.01])
+    return rgb, luma, uv.astype(np.float32)
+
+
+def skin_rows(shrink: int) -> int:
+    """Rows (and columns) of the skin in a texture shrunk by ``shrink``."""
+    return SIZE // shrink

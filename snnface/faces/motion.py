@@ -1,0 +1,193 @@
+"""When things move: the acted course, blinks, gaze and sway of one clip, smooth in time.
+
+The angles are in degrees: yaw + to the subject's left (right in the picture), pitch + up, roll + towards the
+subject's left shoulder; gaze x + to the subject's left, gaze y + up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnface.faces.actions import CHANNEL_INDEX, CHANNELS, PAIRED
+from snnface.faces.expressions import COMBINATIONS, ONE_SIDED, OPTIONAL
+from snnface.facs import AU_INDEX, AUS, EXPRESSIONS
+
+#: The sideways coefficients are by side, the others one for both sides; the head's are signed and relative to rest.
+_SIDED = (12, 14)
+COEFFICIENT_NAMES: tuple[str, ...] = (
+    *(f"au{au}" for au in (1, 2, 4, 5, 6, 7, 9, 10)),
+    *(f"au{au}_{side}" for au in _SIDED for side in ("right", "left")),
+    *(f"au{au}" for au in (15, 16, 17, 20, 23, 24, 25, 26, 27)),
+    "lids",
+    "head_yaw",
+    "head_pitch",
+    "head_roll",
+)
+#: What the coefficients become in a picture flipped left to right: the index to take and its sign.
+COEFFICIENT_MIRROR: tuple[tuple[int, int], ...] = tuple(
+    (
+        COEFFICIENT_NAMES.index(n.replace("right", "#").replace("left", "right").replace("#", "left")),
+        -1 if n in ("head_yaw", "head_roll") else 1,
+    )
+    for n in COEFFICIENT_NAMES
+)
+#: Turn of the head (degrees) at full intensity and its axis: 0 yaw, 1 pitch, 2 roll.
+HEAD_ACTIONS = {51: (0, 24.0), 52: (0, -24.0), 53: (1, 18.0), 54: (1, -18.0), 55: (2, 20.0), 56: (2, -20.0)}
+
+
+def minimum_jerk(x: np.ndarray) -> np.ndarray:
+    """``10x³ - 15x⁴ + 6x⁵`` on 0..1 (Flash & Hogan 1985), held outside."""
+    x = np.clip(x, 0.0, 1.0)
+    return x * x * x * (10.0 + x * (6.0 * x - 15.0))
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Rises for ``rise`` seconds from ``start``, holds till ``release`` and falls for ``fall`` seconds."""
+
+    start: float
+    rise: float
+    release: float
+    fall: float
+
+    def __call__(self, t: np.ndarray) -> np.ndarray:
+        """Amplitude 0..1 at ``t`` (seconds)."""
+        return minimum_jerk((t - self.start) / self.rise) * (1 - minimum_jerk((t - self.release) / self.fall))
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that moves, at the times asked for.
+
+    channels ``[F, channels]`` as in :data:`snnface.faces.actions.CHANNELS`; closure ``[F, 2]`` of the right and left
+    eye, 0..1; head ``[F, 3]`` yaw, pitch, roll in degrees; acted ``[F, 3]`` the acted part of it in shares of full
+    intensity; shift ``[F, 3]`` cm; gaze ``[F, 2]`` degrees; au ``[F, 24]`` labels.
+    """
+
+    channels: np.ndarray
+    closure: np.ndarray
+    head: np.ndarray
+    acted: np.ndarray
+    shift: np.ndarray
+    gaze: np.ndarray
+    au: np.ndarray
+
+    def coefficients(self) -> np.ndarray:
+        """float32 ``[F, K]`` in the order of :data:`COEFFICIENT_NAMES`."""
+        out = []
+        for name in COEFFICIENT_NAMES[:-4]:
+            au, _, side = name[2:].partition("_")
+            if side:
+                out.append(self.channels[:, CHANNEL_INDEX[int(au), -1 if side == "right" else 1]])
+            elif int(au) in PAIRED:
+                i = CHANNEL_INDEX[int(au), -1]
+                out.append(self.channels[:, i : i + 2].mean(1))
+            else:
+                out.append(self.channels[:, CHANNEL_INDEX[int(au), 0]])
+        out += [self.closure.mean(1), *self.acted.T]
+        return np.stack(out, 1).astype(np.float32)
+
+
+class Motion:
+    """The drawn motion of one clip. Light and pose use other streams, so that the label cannot change them."""
+
+    def __init__(self, au: int, expression: int, seconds: float, seed: np.random.SeedSequence) -> None:
+        rest, act, life = (np.random.default_rng(s) for s in seed.spawn(3))
+        self.rest_head = np.array([rest.uniform(-20, 20), rest.uniform(-12, 12), rest.uniform(-10, 10)])
+        self.rest_gaze = np.array([rest.uniform(-12, 12), rest.uniform(-6, 6)])
+        self._draw_course(act, seconds)
+        self._draw_action(act, au, expression)
+        self._draw_life(life, seconds)
+
+    def _draw_course(self, rng: np.random.Generator, seconds: float) -> None:
+        """Onset, apex and offset: the same draws whatever the label."""
+        rise = min(rng.uniform(0.08, 0.30), 0.35 * seconds)
+        apex = min(rng.uniform(0.25, 0.60), 0.35 * seconds)
+        start = rng.uniform(0.06 * seconds, max(0.12 * seconds, seconds - rise - apex - 0.05))
+        fall = rng.uniform(0.12, 0.40)
+        leaves = rng.random() < 0.6 and start + rise + apex + fall < seconds - 0.05
+        release = start + rise + apex if leaves else seconds + 9.0
+        self.course = Pulse(start, rise, release, fall)
+        # A blink closes and reopens within 150-350 ms; closed eyes stay so for at least half a second.
+        whole = rng.uniform(0.15, 0.35)
+        self.blink = Pulse(start, 0.32 * whole, start + 0.45 * whole, 0.55 * whole)
+        held = release if release - start - rise >= 0.5 else seconds + 9.0
+        self.closed = Pulse(start, rise, held, fall)
+        self.intensity = rng.uniform(0.3, 1.0)
+
+    def _draw_action(self, rng: np.random.Generator, au: int, expression: int) -> None:
+        gains: dict[int, float] = {}
+        if au >= 0:
+            gains = {au: 1.0}
+        elif expression >= 0:
+            name = EXPRESSIONS[expression]
+            gains = {k: v * rng.uniform(0.8, 1.1) for k, v in COMBINATIONS[name].items()}
+            for k, v in OPTIONAL.get(name, {}).items():
+                if rng.random() < 0.5:
+                    gains[k] = v * rng.uniform(0.6, 1.0)
+        one_sided = expression >= 0 and EXPRESSIONS[expression] in ONE_SIDED
+        side = rng.choice((-1, 1))
+        self.channel_gain = np.zeros(len(CHANNELS))
+        self.au_gain = np.zeros(len(AUS))
+        self.acted_turn, self.turn_share = np.zeros(3), np.zeros(3)
+        self.lids = self.closed if au == 43 else self.blink
+        self.lid_gain = 0.0
+        for k, g in gains.items():
+            level = min(self.intensity * g, 1.0)
+            if k in AU_INDEX:
+                self.au_gain[AU_INDEX[k]] = level
+            if k in HEAD_ACTIONS:
+                axis, degrees = HEAD_ACTIONS[k]
+                self.acted_turn[axis], self.turn_share[axis] = level * degrees, level * np.sign(degrees)
+            elif k in (43, 45):
+                self.lid_gain = 0.72 + 0.28 * level
+            for i, (channel_au, which) in enumerate(CHANNELS):
+                if channel_au == k:
+                    uneven = 1.0 if which == 0 else rng.uniform(0.85, 1.0)
+                    self.channel_gain[i] = level * uneven * (not (one_sided and which == -side))
+
+    def _draw_life(self, rng: np.random.Generator, seconds: float) -> None:
+        """Sway of head and body, stray blinks and small movements of gaze."""
+        self.sway_rate = 2 * np.pi * rng.uniform(0.08, 0.45, (3, 6))
+        self.sway_phase = rng.uniform(0, 2 * np.pi, (3, 6))
+        total = np.concatenate([rng.uniform(0.4, 1.2, 3), rng.uniform(0.05, 0.22, 3)])
+        self.sway_gain = total * rng.dirichlet(np.ones(3), 6).T
+        self.stray: list[tuple[Pulse, float]] = []
+        if rng.random() < min(0.25 * seconds, 0.6):
+            at, whole = rng.uniform(0, max(seconds - 0.15, 0.01)), rng.uniform(0.12, 0.25)
+            self.stray.append((Pulse(at, 0.35 * whole, at + 0.45 * whole, 0.55 * whole), rng.uniform(0.7, 1.0)))
+        steps = rng.poisson(0.8 * seconds)
+        self.saccades = [
+            (rng.uniform(0, seconds), rng.uniform(0.03, 0.06), rng.normal(0, 3.0, 2) * (1.0, 0.6)) for _ in range(steps)
+        ]
+
+    def at(self, t: np.ndarray) -> State:
+        """The state at the times ``t`` [F] in seconds."""
+        t = np.asarray(t, float)
+        course = self.course(t)[:, None]
+        lids = self.lids(t)
+        closure = self.lid_gain * lids
+        stray = np.zeros_like(t)
+        for pulse, gain in self.stray:
+            stray = np.maximum(stray, gain * pulse(t))
+        closure = np.maximum(closure, stray)
+        au = course * self.au_gain
+        acted_lids = 43 if self.lids is self.closed else 45
+        au[:, AU_INDEX[acted_lids]] = self.au_gain[AU_INDEX[acted_lids]] * lids
+        blink = AU_INDEX[45]
+        au[:, blink] = np.maximum(au[:, blink], stray)
+        sway = (self.sway_gain * np.sin(self.sway_rate * t[:, None, None] + self.sway_phase)).sum(1)
+        gaze = np.broadcast_to(self.rest_gaze, (len(t), 2)).copy()
+        for start, rise, jump in self.saccades:
+            gaze += minimum_jerk((t - start) / rise)[:, None] * jump
+        return State(
+            channels=course * self.channel_gain,
+            closure=np.repeat(closure[:, None], 2, 1),
+            head=self.rest_head + sway[:, :3] + course * self.acted_turn,
+            acted=course * self.turn_share,
+            shift=sway[:, 3:],
+            gaze=gaze,
+            au=au.astype(np.float32),
+        )

@@ -1,0 +1,209 @@
+"""The fast inner part: vertices moved, lit and drawn through a z-buffer (numba, one core, float32).
+
+Samples lie on a Latin pattern (each sample of a pixel has its own row and column offset) and are gathered with a
+tent a little wider than a pixel, as a lens does, so that an edge that moves by a fraction of a pixel changes the
+light smoothly.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+_JIT = {"cache": True, "fastmath": True, "nogil": True, "error_model": "numpy"}
+
+
+@numba.njit(**_JIT)
+def deform(rest, basis, amount, jaw, jaw_pivot, jaw_turn, lid_up, lid_low, eye, fold, eye_centre, travel, radius, out):  # type: ignore[no-untyped-def]
+    """Move the vertices ``rest`` [V, 3] into ``out``: fields, jaw, lids, then lids pushed in front of the eyeballs
+    (and their inner rims ``fold`` [V] cm behind).
+
+    basis [C, V, 3] and amount [C]; jaw_turn in radians; travel [2, 2] cm of the upper and lower lid of each eye.
+    """
+    n = rest.shape[0]
+    for v in range(n):
+        out[v, 0], out[v, 1], out[v, 2] = rest[v, 0], rest[v, 1], rest[v, 2]
+    for c in range(basis.shape[0]):
+        a = amount[c]
+        if a != 0.0:
+            for v in range(n):
+                out[v, 0] += a * basis[c, v, 0]
+                out[v, 1] += a * basis[c, v, 1]
+                out[v, 2] += a * basis[c, v, 2]
+    for v in range(n):
+        if jaw[v] > 0.0 and jaw_turn != 0.0:
+            angle = jaw[v] * jaw_turn
+            cs, sn = np.cos(angle), np.sin(angle)
+            y, z = out[v, 1] - jaw_pivot[1], out[v, 2] - jaw_pivot[2]
+            out[v, 1] = jaw_pivot[1] + cs * y - sn * z
+            out[v, 2] = jaw_pivot[2] + sn * y + cs * z
+        e = eye[v]
+        if e >= 0:
+            out[v, 1] += lid_up[v] * travel[e, 0] + lid_low[v] * travel[e, 1]
+            dx, dy = out[v, 0] - eye_centre[e, 0], out[v, 1] - eye_centre[e, 1]
+            ball = eye_centre[e, 2] + np.sqrt(max(radius * radius - dx * dx - dy * dy, np.float32(0.0)))
+            gap = out[v, 2] - ball
+            out[v, 2] = ball + np.float32(0.5) * (gap + np.sqrt(gap * gap + np.float32(0.02))) - fold[v]
+
+
+@numba.njit(**_JIT)
+def light_vertices(p, triangles, occlusion, light, normals, shade):  # type: ignore[no-untyped-def]
+    """Vertex normals [V, 3] of ``p`` and their brightness [V].
+
+    light: direction (3), key strength, ambient, up direction (3), all in the head's frame. Lambert with a little wrap,
+    an ambient term brighter from above, and a weak fill from the camera's side.
+    """
+    normals[:] = 0.0
+    for i in range(triangles.shape[0]):
+        a, b, c = triangles[i, 0], triangles[i, 1], triangles[i, 2]
+        ux, uy, uz = p[b, 0] - p[a, 0], p[b, 1] - p[a, 1], p[b, 2] - p[a, 2]
+        vx, vy, vz = p[c, 0] - p[a, 0], p[c, 1] - p[a, 1], p[c, 2] - p[a, 2]
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for k in (a, b, c):
+            normals[k, 0] += nx
+            normals[k, 1] += ny
+            normals[k, 2] += nz
+    for v in range(p.shape[0]):
+        x, y, z = normals[v, 0], normals[v, 1], normals[v, 2]
+        s = np.float32(1.0) / np.sqrt(x * x + y * y + z * z + np.float32(1e-12))
+        x, y, z = x * s, y * s, z * s
+        normals[v, 0], normals[v, 1], normals[v, 2] = x, y, z
+        key = (x * light[0] + y * light[1] + z * light[2] + np.float32(0.15)) / np.float32(1.15)
+        up = x * light[5] + y * light[6] + z * light[7]
+        lit = light[4] * (np.float32(0.8) + np.float32(0.2) * up + np.float32(0.15) * max(z, np.float32(0.0)))
+        shade[v] = occlusion[v] * (lit + light[3] * max(key, np.float32(0.0)))
+
+
+@numba.njit(**_JIT)
+def shade_eyes(p, eye_vertex, eye_of, upper, shade):  # type: ignore[no-untyped-def]
+    """Darken the eyeballs [indices ``eye_vertex``] under the upper lid, whose margin is at height ``upper`` [2] (cm)."""
+    for i in range(eye_vertex.shape[0]):
+        v, e = eye_vertex[i], eye_of[i]
+        d = (upper[e] - p[v, 1]) / np.float32(0.55)
+        shade[v] *= np.float32(0.45) + np.float32(0.55) * min(max(d, np.float32(0.0)), np.float32(1.0))
+
+
+@numba.njit(**_JIT)
+def project(p, follow, head, body, camera, out):  # type: ignore[no-untyped-def]
+    """Perspective: ``p`` [V, 3] → ``out`` [V, 3] (x and y in pixels, 1/distance).
+
+    head, body: [3, 4] rigid motions, blended by ``follow`` [V]. camera: focal length (pixels), distance (cm), centre.
+    """
+    for v in range(p.shape[0]):
+        x, y, z, w = p[v, 0], p[v, 1], p[v, 2], follow[v]
+        q0 = head[0, 0] * x + head[0, 1] * y + head[0, 2] * z + head[0, 3]
+        q1 = head[1, 0] * x + head[1, 1] * y + head[1, 2] * z + head[1, 3]
+        q2 = head[2, 0] * x + head[2, 1] * y + head[2, 2] * z + head[2, 3]
+        if w < 1.0:
+            u = np.float32(1.0) - w
+            q0 = w * q0 + u * (body[0, 0] * x + body[0, 1] * y + body[0, 2] * z + body[0, 3])
+            q1 = w * q1 + u * (body[1, 0] * x + body[1, 1] * y + body[1, 2] * z + body[1, 3])
+            q2 = w * q2 + u * (body[2, 0] * x + body[2, 1] * y + body[2, 2] * z + body[2, 3])
+        inv = np.float32(1.0) / (camera[1] - q2)
+        out[v, 0] = camera[2] + camera[0] * q0 * inv
+        out[v, 1] = camera[3] - camera[0] * q1 * inv
+        out[v, 2] = inv
+
+
+@numba.njit(**_JIT)
+def rasterise(screen, triangles, uv, shade, texture, n, depth, image):  # type: ignore[no-untyped-def]
+    """Draw triangles seen from outside into ``image`` [H·n, W·n, C] with ``n`` × ``n`` samples a pixel.
+
+    uv [V, 2] in texels of ``texture`` [Ht, Wt, C]; depth [H·n, W·n] holds 1/distance and is set to 0 before.
+    """
+    rows, cols = depth.shape
+    channels = image.shape[2]
+    one, third, zero = np.float32(1.0), np.float32(1.0 / n), np.float32(0.0)
+    mid = np.float32((n - 1) / 2)
+    for i in range(triangles.shape[0]):
+        a, b, c = triangles[i, 0], triangles[i, 1], triangles[i, 2]
+        ax, ay, bx, by, cx, cy = screen[a, 0] * n, screen[a, 1] * n, screen[b, 0] * n, screen[b, 1] * n, screen[c, 0] * n, screen[c, 1] * n
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if area >= np.float32(-1e-6):
+            continue
+        x0, x1 = int(max(np.floor(min(ax, bx, cx) - one), zero)), int(min(np.ceil(max(ax, bx, cx)), cols - one))
+        y0, y1 = int(max(np.floor(min(ay, by, cy) - one), zero)), int(min(np.ceil(max(ay, by, cy)), rows - one))
+        if x1 < x0 or y1 < y0:
+            continue
+        inv = one / area
+        for y in range(y0, y1 + 1):
+            off_x = np.float32(0.5) + (np.float32(y % n) - mid) * third
+            for x in range(x0, x1 + 1):
+                px = np.float32(x) + off_x
+                py = np.float32(y) + np.float32(0.5) - (np.float32(x % n) - mid) * third
+                wa = ((bx - px) * (cy - py) - (by - py) * (cx - px)) * inv
+                wb = ((cx - px) * (ay - py) - (cy - py) * (ax - px)) * inv
+                wc = one - wa - wb
+                if wa < zero or wb < zero or wc < zero:
+                    continue
+                near = wa * screen[a, 2] + wb * screen[b, 2] + wc * screen[c, 2]
+                if near <= depth[y, x]:
+                    continue
+                depth[y, x] = near
+                u = wa * uv[a, 0] + wb * uv[b, 0] + wc * uv[c, 0]
+                v = wa * uv[a, 1] + wb * uv[b, 1] + wc * uv[c, 1]
+                s = wa * shade[a] + wb * shade[b] + wc * shade[c]
+                iu, iv = int(u), int(v)
+                fu, fv = u - np.float32(iu), v - np.float32(iv)
+                for k in range(channels):
+                    top = texture[iv, iu, k] + fu * (texture[iv, iu + 1, k] - texture[iv, iu, k])
+                    low = texture[iv + 1, iu, k] + fu * (texture[iv + 1, iu + 1, k] - texture[iv + 1, iu, k])
+                    image[y, x, k] = s * (top + fv * (low - top))
+
+
+@numba.njit(**_JIT)
+def gather(image, n, weights, rowed, out):  # type: ignore[no-untyped-def]
+    """Average samples ``image`` [H·n, W·n, C] into pixels ``out`` [H, W, C] with the separable window ``weights``,
+    centred on the pixel; ``rowed`` [H, W·n, C] is room to work in."""
+    rows, cols, channels = image.shape
+    h, w = out.shape[0], out.shape[1]
+    m = weights.shape[0]
+    first = -((m - n) // 2)
+    rowed[:] = 0.0
+    for y in range(h):
+        for k in range(m):
+            j = min(max(y * n + first + k, 0), rows - 1)
+            g = weights[k]
+            for x in range(cols):
+                for c in range(channels):
+                    rowed[y, x, c] += g * image[j, x, c]
+        for x in range(w):
+            for c in range(channels):
+                total = np.float32(0.0)
+                for k in range(m):
+                    total += weights[k] * rowed[y, min(max(x * n + first + k, 0), cols - 1), c]
+                out[y, x, c] = total
+
+
+@numba.njit(**_JIT)
+def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore[no-untyped-def]
+    """Set ``out`` to the texture ``base`` [Ht, Wt, C] darkened or brightened by the layers that are at work.
+
+    Layer i covers the box (row0, row1, col0, col1) and lies at ``starts[i]`` in the flat ``patches``; it multiplies the
+    texture by ``1 + amount[i] · patch``. ``touched`` [layers] remembers what the last call changed.
+    """
+    for i in range(boxes.shape[0]):
+        if touched[i] or amount[i] != 0.0:
+            r0, r1, c0, c1 = boxes[i]
+            out[r0:r1, c0:c1] = base[r0:r1, c0:c1]
+    for i in range(boxes.shape[0]):
+        touched[i] = amount[i] != 0.0
+        if touched[i]:
+            r0, r1, c0, c1 = boxes[i]
+            k = starts[i]
+            for r in range(r0, r1):
+                for c in range(c0, c1):
+                    g = max(np.float32(1.0) + amount[i] * patches[k], np.float32(0.15))
+                    k += 1
+                    for ch in range(out.shape[2]):
+                        out[r, c, ch] *= g
+
+
+def window(n: int) -> np.ndarray:
+    """Weights of ``2n - 1`` samples a side (``n`` ≥ 2): a box one pixel wide with soft shoulders that sum to 1."""
+    if n == 1:
+        return np.ones(1, np.float32)
+    half = n // 2
+    w = np.ones(n + 2 * half, np.float32)
+    w[:half] = w[-half:] = 0.5
+    return (w / w.sum()).astype(np.float32)
