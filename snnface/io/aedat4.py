@@ -1,0 +1,132 @@
+"""iniVation AEDAT 4 files: a FlatBuffers header with an XML description, then compressed packets.
+
+Format: https://docs.inivation.com, "AEDAT 4.0". The container is checked here before the native decoder sees
+it, because that one trusts the header and allocates whatever a packet claims as its size.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+
+import faery
+import numpy as np
+
+from snnface.io.damage import Damage
+from snnface.io.decoding import Columns, contained, joined
+
+SUFFIXES = (".aedat4",)
+#: Coordinates are signed 16-bit numbers.
+LARGEST_SENSOR = 32_767
+_MAGIC = b"#!AER-DAT4.0\r\n"
+_LONGEST_HEADER = 1 << 24
+_DESCRIPTION = (
+    ("compression", "string", "LZ4"),
+    ("originalOutputName", "string", "events"),
+    ("typeIdentifier", "string", "EVTS"),
+)
+
+
+def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Columns, tuple[int, int], str]:
+    """Columns, sensor size and "aedat4" of the first event track of an AEDAT 4 file."""
+    packets = _check_container(path, damage)
+    with contained(path), faery.aedat.Decoder(path) as decoder:
+        tracks = [t for t in decoder.tracks() if t.data_type == "events"]
+        if not tracks:
+            raise damage.lost("holds no event track", "Give a recording with events")
+        track = tracks[0]
+        stated = tuple(track.dimensions)
+        if size and size != stated:
+            raise damage.lost(
+                f"its header states {stated[0]}x{stated[1]}, not {size[0]}x{size[1]}", "Leave out --size"
+            )
+        return joined(_packets(decoder, track.id, packets, damage)), stated, "aedat4"
+
+
+def _packets(decoder: faery.aedat.Decoder, track: int, count: int, damage: Damage) -> list[np.ndarray]:
+    """The event packets of one track; a packet that does not decode is passed over under repair."""
+    good = []
+    for i in range(count):
+        try:
+            found, packet = next(decoder)
+        except StopIteration:
+            break
+        except (MemoryError, KeyboardInterrupt):
+            raise
+        except BaseException as e:  # a Rust panic arrives as a BaseException
+            damage.found("garbled_packets", 1, f"packet {i} of {count} cannot be decoded ({e})")
+            continue
+        if found.id == track and len(packet):
+            good.append(packet)
+    return good
+
+
+def _check_container(path: Path, damage: Damage) -> int:
+    """Number of whole packets; raises where the header is not one."""
+    file_size = path.stat().st_size
+    with path.open("rb") as f:
+        magic = f.read(len(_MAGIC))
+        if magic != _MAGIC:
+            raise damage.lost(f"is not an AEDAT 4 file (it begins with {magic!r})", "Give the right suffix")
+        length = int.from_bytes(f.read(4), "little")
+        start = len(_MAGIC) + 4 + length
+        if length > _LONGEST_HEADER or start > file_size:
+            raise damage.lost("its header is cut off or garbled")
+        table = _header_table_position(f.read(length), damage)
+        if table != -1 and not start <= table <= file_size:
+            damage.found("truncated_bytes", 1, "is cut off: the table at its end is missing")
+        end = table if start <= table <= file_size else file_size
+        position, packets = start, 0
+        while position < end:
+            f.seek(position)
+            head = f.read(8)
+            body = int.from_bytes(head[4:], "little")
+            if len(head) < 8 or position + 8 + body > end:
+                damage.found("truncated_bytes", end - position, f"packet {packets} is cut off or garbled")
+                break
+            position += 8 + body
+            packets += 1
+    return packets
+
+
+def _header_table_position(header: bytes, damage: Damage) -> int:
+    """Position of the table at the file's end (−1: none) from the header, whose FlatBuffers offsets are verified."""
+    try:
+        (root,) = struct.unpack_from("<I", header)
+        (back,) = struct.unpack_from("<i", header, root)
+        vtable = root - back
+        if vtable < 0 or header[4:8] != b"IOHE":
+            raise ValueError("identifier")
+        entries, _ = struct.unpack_from("<HH", header, vtable)
+        offsets = [
+            struct.unpack_from("<H", header, vtable + 4 + 2 * i)[0] if 4 + 2 * i < entries else 0 for i in range(3)
+        ]
+        compression = struct.unpack_from("<i", header, root + offsets[0])[0] if offsets[0] else 0
+        table = struct.unpack_from("<q", header, root + offsets[1])[0] if offsets[1] else -1
+        text_at = root + offsets[2] + struct.unpack_from("<I", header, root + offsets[2])[0]
+        (text_length,) = struct.unpack_from("<I", header, text_at)
+        text = header[text_at + 4 : text_at + 4 + text_length]
+        if not offsets[2] or len(text) != text_length or not 0 <= compression <= 4 or table < -1:
+            raise ValueError("fields")
+        if not re.match(r"\s*<dv\b", text.decode("utf-8")):
+            raise ValueError("description")
+    except (struct.error, ValueError) as e:
+        raise damage.lost("its header is garbled") from e
+    return table
+
+
+def write(path: Path, events: np.ndarray, size: tuple[int, int]) -> int:
+    """Write one event track, LZ4-compressed; returns 0: no time is lost."""
+    attribute, node = faery.aedat.DescriptionAttribute, faery.aedat.DescriptionNode
+    root = "/mainloop/Recorder/outInfo/"
+    info = {
+        "sizeX": attribute("int", size[0]),
+        "sizeY": attribute("int", size[1]),
+        "source": attribute("string", "snnface"),
+    }
+    track = {key: attribute(kind, value) for key, kind, value in _DESCRIPTION}
+    tree = [node("outInfo", root, {}, [node("0", f"{root}0/", track, [node("info", f"{root}0/info/", info, [])])])]
+    with faery.aedat.Encoder(path, tree, faery.aedat.LZ4_DEFAULT) as encoder:
+        encoder.write(0, events)
+    return 0

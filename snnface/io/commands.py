@@ -1,0 +1,43 @@
+"""``snnface info``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from snnface.io.hdf5_file import SUFFIXES as HDF5
+from snnface.io.recording import check_file, parse_size, read
+
+
+def info(
+    file: Annotated[Path, typer.Argument(help="A recording (raw dat aedat4 es csv h5) or a data set (h5).")],
+    repair: Annotated[bool, typer.Option("--repair", help="Count the good part of a broken file.")] = False,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Sensor size where the file does not state it.")
+    ] = None,
+) -> dict[str, Any]:
+    """What a recording or data set holds.
+
+    Example: snnface info recording.raw --json
+    """
+    if file.suffix.lower() in HDF5:
+        check_file(file)
+        from snnface.io.summary import holds_dataset, summary  # data sets bring Tonic, recordings need none of it
+
+        if holds_dataset(file):
+            return summary(file)
+    recording, report = read(file, repair, parse_size(size))
+    first, last = int(recording.t[0]), int(recording.t[-1])
+    return {
+        "events": len(recording),
+        "width": recording.width,
+        "height": recording.height,
+        "t_first_us": first,
+        "t_last_us": last,
+        "duration_us": last - first,
+        "on_fraction": float(recording.p.mean()),
+        "format": report.format,
+        "dropped": report.dropped,
+    }

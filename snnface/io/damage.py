@@ -1,0 +1,42 @@
+"""What is wrong with a file: an error at once, or, where repair is wanted, a count of what was dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from snnface.errors import InputError
+
+#: Reasons whose counts are events; the others count bytes, words, rows or packets.
+EVENT_REASONS = frozenset({"outside_sensor", "backwards", "time_jump", "negative_time", "bad_polarity", "undated"})
+
+
+@dataclass
+class Damage:
+    """Collects damage of one file while it is read."""
+
+    where: Path
+    repair: bool
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def found(self, reason: str, count: int, what: str) -> None:
+        """Record ``count`` dropped things; raises :class:`InputError` ``what`` unless repair is wanted."""
+        if not count:
+            return
+        if not self.repair:
+            raise InputError(self.where, what, "Use --repair to keep the good part")
+        self.drop(reason, count)
+
+    def drop(self, reason: str, count: int) -> None:
+        """Record what is left out of healthy files too, such as events before the first time word."""
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + int(count)
+
+    def lost(self, what: str, fix: str = "Record or copy the file again") -> InputError:
+        """The error for damage that leaves nothing to keep."""
+        return InputError(self.where, what, fix)
+
+    @property
+    def events(self) -> int:
+        """Number of events dropped, as far as they could be counted."""
+        return sum(n for reason, n in self.dropped.items() if reason in EVENT_REASONS)

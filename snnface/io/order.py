@@ -1,0 +1,62 @@
+"""Which times of a disturbed sequence to keep."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import numpy as np
+
+#: Sensors step back by a few µs between their read-out columns; up to this much is theirs, more is damage.
+JITTER_US = 1_000
+
+
+def unwrapped(counter: np.ndarray, bits: int) -> np.ndarray:
+    """A counter of ``bits`` bits as a continuous one, int64 ``[N]``: a fall by more than half its range is a wrap."""
+    values = counter.astype(np.int64)
+    wraps = np.diff(values) < -(1 << (bits - 1))
+    values[1:] += np.cumsum(wraps) << bits
+    return values
+
+
+def in_order(t: np.ndarray, jitter: int = 0) -> np.ndarray:
+    """bool ``[N]``: the longest part of ``t`` that never runs backwards.
+
+    With ``jitter``, times that lag behind that part by at most ``jitter`` are kept too. A single wild time is
+    left out rather than everything after it. Patience sorting, O(N log N), and only where order is disturbed.
+    """
+    keep = np.ones(len(t), bool)
+    if len(t) < 2:
+        return keep
+    highest = np.maximum.accumulate(t)
+    lowest = np.minimum.accumulate(t[::-1])[::-1]
+    disturbed = np.flatnonzero((t < highest - jitter) | (t > lowest + jitter))
+    if not disturbed.size:
+        return keep
+    first, last = int(disturbed[0]), int(disturbed[-1]) + 1
+    part = t[first:last]
+    longest = _longest_ordered(part)
+    held = np.maximum.accumulate(np.where(longest, part, np.iinfo(np.int64).min))
+    keep[first:last] = longest | ((part <= held) & (part >= held - jitter))
+    return keep
+
+
+def _longest_ordered(t: np.ndarray) -> np.ndarray:
+    """bool ``[N]``: members of one longest non-decreasing subsequence."""
+    ends: list[int] = []
+    at: list[int] = []
+    before = np.full(len(t), -1, np.int64)
+    for i, value in enumerate(t.tolist()):
+        length = bisect_right(ends, value)
+        if length:
+            before[i] = at[length - 1]
+        if length == len(ends):
+            ends.append(value)
+            at.append(i)
+        else:
+            ends[length], at[length] = value, i
+    member = np.zeros(len(t), bool)
+    i = at[-1]
+    while i >= 0:
+        member[i] = True
+        i = int(before[i])
+    return member
