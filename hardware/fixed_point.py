@@ -1,0 +1,299 @@
+"""Lava's fixed-point arithmetic in numpy: every spike, current and voltage as Lava's simulation computes them.
+
+A step of a neuron with synaptic sum a (integer mantissas, shifts as in :mod:`snnface.hardware.integer`)::
+
+    u ← trunc(u·(4096 − iDecay) / 4096) + 64·a        wraps once beyond ±2²³
+    v ← trunc(v·(4096 − vDecay) / 4096) + u + 64·bias    saturates at ±(2²³ − 1)
+    spike where v > 64·vThMant, then v ← 0; u is kept
+
+Everything is computed in floating point, and exactly: products of the states stay below 2³⁷ < 2⁵³ (float64),
+and a layer's sums use float32 only where Σ|w|·max|x| < 2²⁴ bounds every partial sum, float64 otherwise.
+Numpy multiplies matrices with neither Winograd transforms nor reduced precision, so the order of summation
+does not matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snnface.errors import InputError
+from snnface.hardware.integer import DECAY_UNIT, STATE_LIMIT, STATE_SHIFT, Host, IntegerLayer, IntegerNetwork
+
+if TYPE_CHECKING:
+    from snnface.backends import Trace
+    from snnface.batch import EventBatch
+
+_SHIFT = float(1 << STATE_SHIFT)
+#: Values in one block of unfolded input: large enough for fast products, small enough for the cache.
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """Spikes (bool), currents and voltages after reset (int32 or None) of one layer, each ``[T, B, *shape_out]``."""
+
+    s: np.ndarray
+    u: np.ndarray | None = None
+    v: np.ndarray | None = None
+
+
+class Synapses:
+    """The linear part of one layer: spikes or payloads in, synaptic sums out."""
+
+    def __init__(self, layer: IntegerLayer, largest_input: int) -> None:
+        self.layer = layer
+        groups = layer.groups
+        rows = layer.weight.reshape(len(layer.weight), -1)
+        self.bound = int(np.abs(rows).sum(1).max()) * largest_input
+        if self.bound >= 1 << 31:
+            raise InputError(
+                f"layer {layer.name}", "its synaptic sums leave 32 bits", "Use smaller weights or payloads"
+            )
+        self.dtype = np.float32 if self.bound < 1 << 24 else np.float64
+        if layer.kind == "conv":
+            self.taps = [(0, rows.reshape(groups, len(rows) // groups, -1).astype(self.dtype))]
+        else:
+            delays = np.zeros(1, np.int64) if layer.delay is None else np.unique(layer.delay)
+            keep = rows if layer.delay is None else None
+            self.taps = [
+                (int(d), (keep if keep is not None else np.where(layer.delay == d, rows, 0)).T.astype(self.dtype))
+                for d in delays
+            ]
+
+    def sums(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Synaptic sums ``[N, *shape_out]`` of the input ``[N, *shape_in]`` through one of :attr:`taps`."""
+        if self.layer.kind == "dense":
+            return x.reshape(len(x), -1).astype(self.dtype) @ weight
+        out = np.empty((len(x), *self.layer.shape_out), self.dtype)
+        inputs = weight.shape[0] * weight.shape[2]
+        block = max(1, _BLOCK // (inputs * math.prod(self.layer.shape_out[1:])))
+        for start in range(0, len(x), block):
+            part = self._unfold(x[start : start + block])
+            part = part.reshape(len(part), weight.shape[0], weight.shape[2], -1)
+            out[start : start + block] = np.matmul(weight, part).reshape(len(part), *self.layer.shape_out)
+        # Lava wraps the sums of a convolution to signed 24 bits
+        if self.bound >= STATE_LIMIT:
+            out = np.mod(out.astype(np.float64) + STATE_LIMIT, 2 * STATE_LIMIT) - STATE_LIMIT
+        return out
+
+    def _unfold(self, x: np.ndarray) -> np.ndarray:
+        """``[N, C, H, W]`` → ``[N, C, kH, kW, H', W']``: the inputs of every output pixel."""
+        layer = self.layer
+        (sy, sx), (py, px), (dy, dx) = layer.stride, layer.padding, layer.dilation
+        n, c, height, width = x.shape
+        padded = np.zeros((n, c, height + 2 * py, width + 2 * px), self.dtype)
+        padded[:, :, py : py + height, px : px + width] = x
+        kh, kw = layer.weight.shape[2:]
+        _, oh, ow = layer.shape_out
+        columns = np.empty((n, c, kh, kw, oh, ow), self.dtype)
+        for i in range(kh):
+            rows = padded[:, :, i * dy : i * dy + sy * (oh - 1) + 1 : sy]
+            for j in range(kw):
+                columns[:, :, i, j] = rows[..., j * dx : j * dx + sx * (ow - 1) + 1 : sx]
+        return columns
+
+
+class Neurons:
+    """The integer neurons of one layer for B clips; states are float64 arrays ``[B, *shape_out]`` of integers.
+
+    ``peak_u``, ``peak_v``: largest magnitudes so far in the states' units (before wrapping and saturation);
+    ``wraps``: how often a current wrapped.
+    """
+
+    def __init__(self, layer: IntegerLayer, batch: int) -> None:
+        self.u = np.zeros((batch, *layer.shape_out))
+        self.v = np.zeros_like(self.u)
+        self.keep_u = (DECAY_UNIT - layer.i_decay) / DECAY_UNIT
+        self.keep_v = (DECAY_UNIT - layer.v_decay) / DECAY_UNIT
+        self.threshold = layer.threshold * _SHIFT
+        self.bias = layer.bias * _SHIFT
+        self.peak_u = self.peak_v = 0.0
+        self.wraps = 0
+
+    def reset(self) -> None:
+        """Set currents and voltages to zero."""
+        self.u[...] = 0
+        self.v[...] = 0
+
+    def step(self, sums: np.ndarray) -> np.ndarray:
+        """One step on the synaptic sums ``[B, *shape_out]``; returns the spikes, bool of the same shape."""
+        u, v = self.u, self.v
+        u *= self.keep_u
+        np.trunc(u, out=u)
+        u += sums * sums.dtype.type(_SHIFT)
+        low, high = u.min(), u.max()
+        self.peak_u = max(self.peak_u, high, -low)
+        if high > STATE_LIMIT or low <= -STATE_LIMIT:
+            over, under = u > STATE_LIMIT, u <= -STATE_LIMIT
+            self.wraps += int(over.sum() + under.sum())
+            # Lava tests the lower edge on the value that is already wrapped at the upper one
+            wrapped = u - 2.0 * STATE_LIMIT * over
+            np.copyto(u, np.where(wrapped <= -STATE_LIMIT, u + 2.0 * STATE_LIMIT, wrapped))
+        v *= self.keep_v
+        np.trunc(v, out=v)
+        v += u
+        v += self.bias
+        low, high = v.min(), v.max()
+        self.peak_v = max(self.peak_v, high, -low)
+        if high >= STATE_LIMIT or low <= -STATE_LIMIT:
+            np.clip(v, 1 - STATE_LIMIT, STATE_LIMIT - 1, out=v)
+        spikes = v > self.threshold
+        v[spikes] = 0
+        return spikes
+
+
+class Simulator:
+    """An integer network with its state, for B clips at once, advanced by any number of steps.
+
+    ``lag``: False passes spikes on within a step (our runs); True is Lava's timing, where a layer sees at step t
+    what the layer before it sent at t − 1. ``reset_interval``, ``reset_offset``: netx's options of that name:
+    layer i (from 0) is reset before step t (from 0) where t + 1 ≡ offset + 1 + i modulo the interval.
+    ``largest_input``: the largest magnitude that :meth:`advance` will be given (1 for spikes).
+    """
+
+    def __init__(
+        self,
+        network: IntegerNetwork,
+        batch: int = 1,
+        lag: bool = False,
+        reset_interval: int | None = None,
+        reset_offset: int = 1,
+        largest_input: int = 1,
+    ) -> None:
+        self.network, self.batch, self.time = network, batch, 0
+        self.reset_interval, self.reset_offset = reset_interval, reset_offset
+        self.synapses = [Synapses(x, 1 if i else largest_input) for i, x in enumerate(network.layers)]
+        self.neurons = [Neurons(x, batch) for x in network.layers]
+        self._lag = int(lag)
+        self._pending = [
+            np.zeros((s.taps[-1][0] + self._lag, batch, *s.layer.shape_out), s.dtype) for s in self.synapses
+        ]
+
+    def advance(self, x: np.ndarray, states: Collection[int] = ()) -> list[LayerTrace]:
+        """Run T steps on integer input ``[T, B, *input_shape]`` (spikes or payloads); one trace a layer.
+
+        ``states``: the layers whose traces hold currents and voltages too (8 bytes a neuron and step).
+        """
+        traces = []
+        for i, (synapses, neurons) in enumerate(zip(self.synapses, self.neurons, strict=True)):
+            sums = self._sums(i, x)
+            dtypes: list[type] = [bool, np.int32, np.int32] if i in states else [bool]
+            trace = LayerTrace(*(np.empty(sums.shape, dtype) for dtype in dtypes))
+            for t, a in enumerate(sums):
+                if self.reset_interval and (self.time + t - self.reset_offset - i) % self.reset_interval == 0:
+                    neurons.reset()
+                trace.s[t] = neurons.step(a)
+                if trace.u is not None and trace.v is not None:
+                    trace.u[t], trace.v[t] = neurons.u, neurons.v
+            x = trace.s
+            traces.append(trace)
+        self.time += len(x)
+        return traces
+
+    def _sums(self, i: int, x: np.ndarray) -> np.ndarray:
+        """Synaptic sums ``[T, B, *shape_out]`` that arrive in these T steps; later ones stay pending."""
+        synapses, steps = self.synapses[i], len(x)
+        flat = x.reshape(steps * self.batch, *synapses.layer.shape_in)
+        shape = (steps, self.batch, *synapses.layer.shape_out)
+        if len(self._pending[i]) == 0:
+            return synapses.sums(flat, synapses.taps[0][1]).reshape(shape)
+        sums = np.concatenate([self._pending[i], np.zeros(shape, synapses.dtype)])
+        for delay, weight in synapses.taps:
+            start = delay + self._lag
+            sums[start : start + steps] += synapses.sums(flat, weight).reshape(shape)
+        self._pending[i] = sums[steps:]
+        return sums[:steps]
+
+    @property
+    def wraps(self) -> dict[str, int]:
+        """How often currents wrapped, by layer; empty where none did."""
+        return {x.name: n.wraps for x, n in zip(self.network.layers, self.neurons, strict=True) if n.wraps}
+
+    @property
+    def states(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Currents and voltages of every layer now, int64 ``[B, *shape_out]``."""
+        return [(n.u.astype(np.int64), n.v.astype(np.int64)) for n in self.neurons]
+
+
+def payloads(network: IntegerNetwork, batch: EventBatch, steps: int | None = None) -> Iterator[np.ndarray]:
+    """The chip's input for a batch, as blocks int64 ``[t, B, 2, H, W]`` of up to 16 steps.
+
+    Raises :class:`InputError` where the network has no manifest or the batch another size.
+    """
+    from snnface.input import input_spikes
+
+    host = _host(network)
+    if (2, batch.height, batch.width) != network.input_shape:
+        raise InputError(
+            "input", f"is {batch.width}x{batch.height}, the network takes {network.input_shape}", "Convert it first"
+        )
+    one = host.payload_one if host.input_mode == "graded" else 1
+    spikes = input_spikes(
+        batch, host.step_us, host.tau_syn_us, host.input_mode, host.payload_one, host.payload_max, steps
+    )
+    index, value = spikes.index.numpy(), np.rint(spikes.value.numpy() * one).astype(np.int64)
+    frame = math.prod(spikes.shape[1:])
+    for start in range(0, spikes.shape[0], 16):
+        stop = min(start + 16, spikes.shape[0])
+        first, last = np.searchsorted(index, (start * frame, stop * frame))
+        block = np.zeros((stop - start, *spikes.shape[1:]), np.int64)
+        block.reshape(-1)[index[first:last] - start * frame] = value[first:last]
+        yield block
+
+
+def simulator(network: IntegerNetwork, batch: int = 1) -> Simulator:
+    """A simulator without layer lag, for the input that the network's manifest describes."""
+    host = _host(network)
+    return Simulator(network, batch, largest_input=host.payload_max if host.input_mode == "graded" else 1)
+
+
+def run(network: IntegerNetwork | str | Path, batch: EventBatch, steps: int | None = None) -> Trace:
+    """Run a batch of clips through a quantised network (or a netx file beside its manifest), without layer lag.
+
+    The readout of the answer is in float units. Raises :class:`InputError` where a current wraps, a readout
+    neuron leaves its range, or the file has no manifest.
+    """
+    import torch
+
+    from snnface.backends import Trace
+    from snnface.hardware.manifest import load
+
+    network = network if isinstance(network, IntegerNetwork) else load(network)
+    sim = simulator(network, batch.size)
+    last = len(network.layers) - 1
+    blocks = [sim.advance(block, states=[last]) for block in payloads(network, batch, steps)]
+    check(sim)
+    spikes = [torch.from_numpy(np.concatenate([b[i].s for b in blocks])) for i in range(last + 1)]
+    if network.layers[last].spiking:
+        return Trace(spikes, spikes[last].flatten(2).float())
+    scale = _host(network).scales[-1] * _SHIFT
+    readout = np.concatenate([b[last].v for b in blocks]) / scale
+    return Trace(spikes[:last], torch.from_numpy(readout.astype(np.float32)))
+
+
+def check(sim: Simulator) -> None:
+    """Raise :class:`InputError` where a run left the range in which the integer network means the float one."""
+    if sim.wraps:
+        name, count = next(iter(sim.wraps.items()))
+        raise InputError(
+            f"layer {name}", f"its current wrapped {count} times", "Export again with this data as --calibration"
+        )
+    last = sim.network.layers[-1]
+    if not last.spiking and sim.neurons[-1].peak_v >= float(last.threshold.min()) * _SHIFT:
+        raise InputError(
+            f"layer {last.name}",
+            f"a readout membrane reached {sim.neurons[-1].peak_v:.0f}, beyond 131,071·64",
+            "Export again with this data as --calibration",
+        )
+
+
+def _host(network: IntegerNetwork) -> Host:
+    if network.host is None:
+        raise InputError("network", "has no manifest that says how to feed it", "Keep NAME.net.json beside NAME.net")
+    return network.host

@@ -1,0 +1,105 @@
+"""Runs a netx file in real Lava: the part that runs inside the separate process.
+
+``python -m snnface.hardware.lava.runner JOB.json`` with the fields of :class:`snnface.hardware.lava.process.Job`;
+writes ``answer.json`` and the recorded arrays (in Lava's order W, H, C) into the job's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def main(job_path: str) -> None:
+    """Run one job."""
+    job = json.loads(Path(job_path).read_text())
+    folder = Path(job["folder"])
+    try:
+        answer = run(job, folder)
+    except Exception as e:
+        answer = {"error": f"{type(e).__name__}: {e}"}
+    (folder / "answer.json").write_text(json.dumps(answer))
+    sys.stdout.flush()
+    # Lava's children are no daemons: after a failure they would keep this process from ending.
+    os._exit(1 if "error" in answer else 0)
+
+
+def run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Build the network, connect source and sinks, run all steps."""
+    from snnface.hardware.lava.shims import PATCHES, import_netx
+
+    netx, applied = import_netx()
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc import io
+    from lava.proc.lif.process import LIF, LIFReset
+
+    from snnface.hardware.lava.record.recorder import ObservedLif, ObservedLifReset, SpikeFile
+
+    data = np.load(folder / "input.npy")
+    options = {k: job[k] for k in ("reset_interval", "reset_offset", "input_message_bits")}
+    network = netx.hdf5.Network(net_config=job["net"], **options)
+    # the last axis of a source is time; channels, rows and columns stand in the opposite order in Lava
+    source = io.source.RingBuffer(data=data.transpose(tuple(range(data.ndim))[::-1]).astype(np.int32))
+    source.s_out.connect(network.inp)
+    kept, sinks = job["state_steps"], []
+    for i, layer in enumerate(network.layers):
+        shape = tuple(int(n) for n in layer.out.shape)
+        files = {kind: str(folder / f"{kind}{i}.npy") for kind in ("s", "u", "v", "done")}
+        _create(files["s"], np.bool_, (len(data), *shape))
+        _create(files["u"], np.int32, (len(kept), *shape))
+        _create(files["v"], np.int32, (len(kept), *shape))
+        _create(files["done"], np.int64, (1,))
+        sink = SpikeFile(shape=shape, path=files["s"], counter=files["done"])
+        layer.out.connect(sink.spikes)
+        sinks.append(sink)
+        for name, value in (
+            ("u_file", files["u"]),
+            ("v_file", files["v"]),
+            ("state_rows", {step: row for row, step in enumerate(kept)}),
+        ):
+            layer.neuron.proc_params[name] = value
+    # without this tag Lava silently runs its floating-point models
+    config = Loihi2SimCfg(
+        select_tag="fixed_pt", exception_proc_model_map={LIF: ObservedLif, LIFReset: ObservedLifReset}
+    )
+    begin = time.monotonic()
+    try:
+        network.run(condition=RunSteps(num_steps=len(data)), run_cfg=config)
+        network.stop()
+    except Exception as e:
+        raise RuntimeError(_child_error(network) or str(e)) from e
+    return {
+        "layers": len(network.layers),
+        "wall_s": time.monotonic() - begin,
+        "versions": {
+            "python": sys.version.split()[0],
+            **{name: version(name) for name in ("lava-nc", "lava-dl", "numpy", "scipy", "h5py")},
+        },
+        "patches": {letter: PATCHES[letter] for letter in applied},
+        "torch_imported": "torch" in sys.modules,
+    }
+
+
+def _create(path: str, dtype: type, shape: tuple[int, ...]) -> None:
+    np.lib.format.open_memmap(path, "w+", dtype, shape).flush()
+
+
+def _child_error(network: Any) -> str | None:
+    """The last line of the exception of the child process that failed (Lava itself only logs it)."""
+    runtime = network._runtime
+    for actor in [] if runtime is None else runtime._messaging_infrastructure.actors:
+        if actor.exception:
+            return str(actor.exception[1]).strip().splitlines()[-1]
+    return None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
