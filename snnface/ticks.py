@@ -1,0 +1,89 @@
+"""A flow of events cut into ticks of equal length, as they would come from a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from snnface.errors import InputError
+from snnface.events import EVENT_DTYPE, Recording, pack
+
+#: A longer silence is taken for a broken clock: answering it tick by tick would never end.
+LONGEST_GAP_US = 600_000_000
+_READ_BYTES = 1 << 16
+
+
+def ticks(blocks: Iterable[np.ndarray], tick_us: int, where: object) -> Iterator[tuple[int, np.ndarray]]:
+    """Cut blocks of structured events into ticks, counted from the first event; silent ticks come empty.
+
+    Tick k takes k·tick < t ≤ (k + 1)·tick µs after the first event, the first tick that event too. It is given
+    as soon as a later event shows that it is over, as (time of the first event, events with t from there).
+    Raises :class:`InputError` where time runs backwards or stands still for more than ten minutes.
+    """
+    waiting: list[np.ndarray] = []
+    origin, end, last = None, tick_us, 0
+    for block in blocks:
+        if len(block) == 0:
+            continue
+        if origin is None:
+            origin = int(block["t"][0])
+        local = pack(*(block[name] for name in "txyp"))
+        local["t"] -= origin
+        t = local["t"]
+        if t[0] < last:
+            raise InputError(where, f"time runs backwards ({last + origin} → {t[0] + origin} µs)", "Sort the events")
+        gap = int(np.diff(t, prepend=last).max())
+        if gap > LONGEST_GAP_US:
+            raise InputError(where, f"time jumps by {gap / 1e6:.0f} s", "Cut the recording at the jump")
+        last, start = int(t[-1]), 0
+        while last > end:
+            stop = int(np.searchsorted(t, end, side="right"))
+            yield origin, np.concatenate([*waiting, local[start:stop]])
+            waiting, start, end = [], stop, end + tick_us
+        waiting.append(local[start:])
+    if origin is not None:
+        yield origin, np.concatenate(waiting)
+
+
+def csv_blocks(stream: BinaryIO, width: int, height: int) -> Iterator[np.ndarray]:
+    """Blocks of events from lines ``t,x,y,p`` (µs, pixels, 0/1; a header line may come first) as they arrive.
+
+    Raises :class:`InputError` with the line's number where a line is not four integers, and where a block is not
+    sorted or leaves the sensor.
+    """
+    rest, line = b"", 1
+    while chunk := stream.read1(_READ_BYTES):  # type: ignore[attr-defined]
+        whole, newline, rest = (rest + chunk).rpartition(b"\n")
+        if newline:
+            yield _block(whole, line, width, height)
+            line += whole.count(b"\n") + 1
+    if rest.strip():
+        yield _block(rest, line, width, height)
+
+
+def _block(text: bytes, first_line: int, width: int, height: int) -> np.ndarray:
+    where = f"standard input from line {first_line}"
+    rows = []
+    for number, row in enumerate(text.splitlines(), first_line):
+        if not row.strip() or (number == 1 and row[:1].isalpha()):
+            continue
+        try:
+            t, x, y, p = (int(field) for field in row.split(b","))
+            rows.append((t, x, y, p))
+        except ValueError as e:
+            shown = row[:40].decode("ascii", "replace")
+            raise InputError(
+                f"standard input line {number}", f"is not t,x,y,p: '{shown}'", "Write four integers a line"
+            ) from e
+    if not rows:
+        return np.empty(0, EVENT_DTYPE)
+    t, x, y, p = zip(*rows, strict=True)
+    try:
+        wide = np.rec.fromarrays([np.array(column, np.int64) for column in (t, x, y, p)], names="t,x,y,p")
+    except OverflowError as e:
+        raise InputError(where, "has a number of more than 64 bits", "Give t in µs") from e
+    if not set(p) <= {0, 1}:
+        raise InputError(where, f"has a polarity other than 0 and 1: {sorted(set(p) - {0, 1})[0]}", "Write 0 for off")
+    return Recording(wide, width, height, where).events
