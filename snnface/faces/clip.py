@@ -102,11 +102,11 @@ class FaceClip:
 
     def luminance(self, t_us: int) -> np.ndarray:
         """float32 ``[H, W]`` linear light at time ``t_us``, pixels area-averaged; > 0, roughly 0..1."""
-        return self._render(t_us, 1)[..., 0]
+        return self._render(t_us, 1)[0]
 
     def rgb(self, t_us: int) -> np.ndarray:
         """uint8 ``[H, W, 3]`` sRGB picture of the same pixels."""
-        linear = np.clip(self._render(t_us, 3), 0.0, 1.0)
+        linear = np.clip(self._render(t_us, 3).transpose(1, 2, 0), 0.0, 1.0)
         curve = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
         return np.rint(curve * 255).astype(np.uint8)
 
@@ -202,26 +202,28 @@ class _Canvas:
         if channels == 1:
             weights = LUMA.astype(np.float32)
             base, back = (base @ weights)[..., None], (back @ weights)[..., None]
-        self.base, self.back = np.ascontiguousarray(base), np.ascontiguousarray(back)
+        self.base = np.ascontiguousarray(base.transpose(2, 0, 1))
+        self.back = np.ascontiguousarray(back.transpose(2, 0, 1))
         self.texture = self.base.copy()
-        layers, self.channels = wrinkle_layers(skin_rows(clip._shrink), base.shape[1])
+        layers, self.channels = wrinkle_layers(skin_rows(clip._shrink))
         self.layers: Wrinkles = layers
         self.touched = np.zeros(len(self.channels), bool)
-        self.image, self.depth = np.empty_like(self.back), np.empty(self.back.shape[:2], np.float32)
-        self.rowed = np.empty((spec.height, spec.width * n, channels), np.float32)
+        self.image, self.depth = np.empty_like(self.back), np.empty(self.back.shape[1:], np.float32)
+        self.owner, self.slant = np.empty(self.depth.shape, np.int32), render.slants(n, max(self.depth.shape))
+        self.planes = np.empty((len(clip._triangles), 11), np.float32)
+        self.row = np.empty(spec.width * n, np.float32)
         self.window = render.window(n)
 
     def draw(self, clip: FaceClip, amounts: np.ndarray) -> np.ndarray:
-        """float32 ``[H, W, C]`` of the clip's present vertices."""
+        """float32 ``[C, H, W]`` of the clip's present vertices."""
         k = self.layers
         amount = amounts[self.channels].astype(np.float32)
         render.wrinkle(self.base, k.patches, k.boxes, k.starts, amount, self.touched, self.texture)
         self.image[:] = self.back
-        self.depth[:] = 0.0
         n = clip._samples
-        render.rasterise(
-            clip._screen, clip._triangles, clip._uv, clip._shade, self.texture, n, self.depth, self.image
-        )
-        out = np.empty((clip.spec.height, clip.spec.width, self.image.shape[2]), np.float32)
-        render.gather(self.image, n, self.window, self.rowed, out)
+        seen = (clip._screen, clip._triangles, clip._uv, clip._shade)
+        render.find_visible(*seen, n, self.slant, self.planes, self.depth, self.owner)
+        render.paint(self.owner, self.planes, self.slant, self.texture, self.image)
+        out = np.empty((len(self.image), clip.spec.height, clip.spec.width), np.float32)
+        render.gather(self.image, n, self.window, self.row, out)
         return np.maximum(out, 1e-3)

@@ -7,10 +7,12 @@ light smoothly.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 
-_JIT = {"cache": True, "fastmath": True, "nogil": True, "error_model": "numpy"}
+_JIT: dict[str, Any] = {"cache": True, "fastmath": True, "nogil": True, "error_model": "numpy"}
 
 
 @numba.njit(**_JIT)
@@ -106,78 +108,117 @@ def project(p, follow, head, body, camera, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**_JIT)
-def rasterise(screen, triangles, uv, shade, texture, n, depth, image):  # type: ignore[no-untyped-def]
-    """Draw triangles seen from outside into ``image`` [H·n, W·n, C] with ``n`` × ``n`` samples a pixel.
-
-    uv [V, 2] in texels of ``texture`` [Ht, Wt, C]; depth [H·n, W·n] holds 1/distance and is set to 0 before.
-    """
-    rows, cols = depth.shape
-    channels = image.shape[2]
-    one, third, zero = np.float32(1.0), np.float32(1.0 / n), np.float32(0.0)
-    mid = np.float32((n - 1) / 2)
-    for i in range(triangles.shape[0]):
-        a, b, c = triangles[i, 0], triangles[i, 1], triangles[i, 2]
-        ax, ay, bx, by, cx, cy = screen[a, 0] * n, screen[a, 1] * n, screen[b, 0] * n, screen[b, 1] * n, screen[c, 0] * n, screen[c, 1] * n
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if area >= np.float32(-1e-6):
-            continue
-        x0, x1 = int(max(np.floor(min(ax, bx, cx) - one), zero)), int(min(np.ceil(max(ax, bx, cx)), cols - one))
-        y0, y1 = int(max(np.floor(min(ay, by, cy) - one), zero)), int(min(np.ceil(max(ay, by, cy)), rows - one))
-        if x1 < x0 or y1 < y0:
-            continue
-        inv = one / area
-        for y in range(y0, y1 + 1):
-            off_x = np.float32(0.5) + (np.float32(y % n) - mid) * third
-            for x in range(x0, x1 + 1):
-                px = np.float32(x) + off_x
-                py = np.float32(y) + np.float32(0.5) - (np.float32(x % n) - mid) * third
-                wa = ((bx - px) * (cy - py) - (by - py) * (cx - px)) * inv
-                wb = ((cx - px) * (ay - py) - (cy - py) * (ax - px)) * inv
-                wc = one - wa - wb
-                if wa < zero or wb < zero or wc < zero:
-                    continue
-                near = wa * screen[a, 2] + wb * screen[b, 2] + wc * screen[c, 2]
-                if near <= depth[y, x]:
-                    continue
-                depth[y, x] = near
-                u = wa * uv[a, 0] + wb * uv[b, 0] + wc * uv[c, 0]
-                v = wa * uv[a, 1] + wb * uv[b, 1] + wc * uv[c, 1]
-                s = wa * shade[a] + wb * shade[b] + wc * shade[c]
-                iu, iv = int(u), int(v)
-                fu, fv = u - np.float32(iu), v - np.float32(iv)
-                for k in range(channels):
-                    top = texture[iv, iu, k] + fu * (texture[iv, iu + 1, k] - texture[iv, iu, k])
-                    low = texture[iv + 1, iu, k] + fu * (texture[iv + 1, iu + 1, k] - texture[iv + 1, iu, k])
-                    image[y, x, k] = s * (top + fv * (low - top))
+def slants(n, length):  # type: ignore[no-untyped-def]
+    """Offsets float32 ``[length]``: sample (x, y) lies at (x + slant[y], y - slant[x]), so that within a pixel of
+    ``n`` × ``n`` samples no two share a row or a column."""
+    out = np.empty(length, np.float32)
+    for i in range(length):
+        out[i] = (np.float32(i % n) - np.float32(n - 1) * np.float32(0.5)) / np.float32(n)
+    return out
 
 
 @numba.njit(**_JIT)
-def gather(image, n, weights, rowed, out):  # type: ignore[no-untyped-def]
-    """Average samples ``image`` [H·n, W·n, C] into pixels ``out`` [H, W, C] with the separable window ``weights``,
-    centred on the pixel; ``rowed`` [H, W·n, C] is room to work in."""
-    rows, cols, channels = image.shape
-    h, w = out.shape[0], out.shape[1]
+def find_visible(screen, triangles, uv, shade, n, slant, planes, depth, owner):  # type: ignore[no-untyped-def]
+    """Which triangle each of the ``n`` × ``n`` samples a pixel shows: ``owner`` int32 [H·n, W·n], -1 for none.
+
+    Triangles count when seen from outside (clockwise on the screen). planes [T, 11] receives for each the place of its
+    last corner, then value, slope along x and slope along y of the texture's column, its row and the brightness.
+    """
+    rows, cols = depth.shape
+    one, zero, half = np.float32(1.0), np.float32(0.0), np.float32(0.5)
+    reach = half * np.float32(n - 1) / np.float32(n)
+    depth[:] = 0.0
+    owner[:] = -1
+    for i in range(triangles.shape[0]):
+        a, b, c = triangles[i, 0], triangles[i, 1], triangles[i, 2]
+        # Samples' centres are whole numbers here.
+        ax, ay = screen[a, 0] * n - half, screen[a, 1] * n - half
+        bx, by = screen[b, 0] * n - half, screen[b, 1] * n - half
+        cx, cy = screen[c, 0] * n - half, screen[c, 1] * n - half
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if area >= np.float32(-1e-6):
+            continue
+        x0 = max(int(np.ceil(min(ax, bx, cx) - reach)), 0)
+        x1 = min(int(np.floor(max(ax, bx, cx) + reach)), cols - 1)
+        y0 = max(int(np.ceil(min(ay, by, cy) - reach)), 0)
+        y1 = min(int(np.floor(max(ay, by, cy) + reach)), rows - 1)
+        if x1 < x0 or y1 < y0:
+            continue
+        inv = one / area
+        # Barycentric weights of a and b are linear in the sample's place relative to c.
+        adx, ady = (by - cy) * inv, (cx - bx) * inv
+        bdx, bdy = (cy - ay) * inv, (ax - cx) * inv
+        z, za, zb = screen[c, 2], screen[a, 2] - screen[c, 2], screen[b, 2] - screen[c, 2]
+        ua, ub = uv[a, 0] - uv[c, 0], uv[b, 0] - uv[c, 0]
+        va, vb = uv[a, 1] - uv[c, 1], uv[b, 1] - uv[c, 1]
+        sa, sb = shade[a] - shade[c], shade[b] - shade[c]
+        zx, zy = za * adx + zb * bdx, za * ady + zb * bdy
+        planes[i, 0], planes[i, 1] = cx, cy
+        planes[i, 2], planes[i, 3], planes[i, 4] = uv[c, 0], ua * adx + ub * bdx, ua * ady + ub * bdy
+        planes[i, 5], planes[i, 6], planes[i, 7] = uv[c, 1], va * adx + vb * bdx, va * ady + vb * bdy
+        planes[i, 8], planes[i, 9], planes[i, 10] = shade[c], sa * adx + sb * bdx, sa * ady + sb * bdy
+        for y in range(y0, y1 + 1):
+            fx = slant[y] - cx
+            fy = np.float32(y) - cy
+            for x in range(x0, x1 + 1):
+                px = np.float32(x) + fx
+                py = fy - slant[x]
+                wa = adx * px + ady * py
+                wb = bdx * px + bdy * py
+                near = z + zx * px + zy * py
+                # No branches: most triangles are only a few samples wide.
+                wins = (wa >= zero) & (wb >= zero) & (wa + wb <= one) & (near > depth[y, x])
+                depth[y, x] = near if wins else depth[y, x]
+                owner[y, x] = i if wins else owner[y, x]
+
+
+@numba.njit(**_JIT)
+def paint(owner, planes, slant, texture, image):  # type: ignore[no-untyped-def]
+    """Colour the samples ``image`` [C, H·n, W·n] that a triangle owns: ``texture`` [C, Ht, Wt] times brightness."""
+    rows, cols = owner.shape
+    for y in range(rows):
+        for x in range(cols):
+            i = owner[y, x]
+            if i < 0:
+                continue
+            px = np.float32(x) + slant[y] - planes[i, 0]
+            py = np.float32(y) - slant[x] - planes[i, 1]
+            u = planes[i, 2] + planes[i, 3] * px + planes[i, 4] * py
+            v = planes[i, 5] + planes[i, 6] * px + planes[i, 7] * py
+            s = planes[i, 8] + planes[i, 9] * px + planes[i, 10] * py
+            iu = min(max(int(u), 0), texture.shape[2] - 2)
+            iv = min(max(int(v), 0), texture.shape[1] - 2)
+            fu, fv = u - np.float32(iu), v - np.float32(iv)
+            for k in range(image.shape[0]):
+                top = texture[k, iv, iu] + fu * (texture[k, iv, iu + 1] - texture[k, iv, iu])
+                low = texture[k, iv + 1, iu] + fu * (texture[k, iv + 1, iu + 1] - texture[k, iv + 1, iu])
+                image[k, y, x] = s * (top + fv * (low - top))
+
+
+@numba.njit(**_JIT)
+def gather(image, n, weights, row, out):  # type: ignore[no-untyped-def]
+    """Average samples ``image`` [C, H·n, W·n] into pixels ``out`` [C, H, W] with the separable window ``weights``,
+    centred on the pixel; ``row`` [W·n] is room to work in."""
+    channels, rows, cols = image.shape
     m = weights.shape[0]
     first = -((m - n) // 2)
-    rowed[:] = 0.0
-    for y in range(h):
-        for k in range(m):
-            j = min(max(y * n + first + k, 0), rows - 1)
-            g = weights[k]
-            for x in range(cols):
-                for c in range(channels):
-                    rowed[y, x, c] += g * image[j, x, c]
-        for x in range(w):
-            for c in range(channels):
+    for c in range(channels):
+        for y in range(out.shape[1]):
+            row[:] = 0.0
+            for k in range(m):
+                j = min(max(y * n + first + k, 0), rows - 1)
+                for x in range(cols):
+                    row[x] += weights[k] * image[c, j, x]
+            for x in range(out.shape[2]):
                 total = np.float32(0.0)
                 for k in range(m):
-                    total += weights[k] * rowed[y, min(max(x * n + first + k, 0), cols - 1), c]
-                out[y, x, c] = total
+                    total += weights[k] * row[min(max(x * n + first + k, 0), cols - 1)]
+                out[c, y, x] = total
 
 
 @numba.njit(**_JIT)
 def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore[no-untyped-def]
-    """Set ``out`` to the texture ``base`` [Ht, Wt, C] darkened or brightened by the layers that are at work.
+    """Set ``out`` to the texture ``base`` [C, Ht, Wt] darkened or brightened by the layers that are at work.
 
     Layer i covers the box (row0, row1, col0, col1) and lies at ``starts[i]`` in the flat ``patches``; it multiplies the
     texture by ``1 + amount[i] · patch``. ``touched`` [layers] remembers what the last call changed.
@@ -185,7 +226,7 @@ def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore
     for i in range(boxes.shape[0]):
         if touched[i] or amount[i] != 0.0:
             r0, r1, c0, c1 = boxes[i]
-            out[r0:r1, c0:c1] = base[r0:r1, c0:c1]
+            out[:, r0:r1, c0:c1] = base[:, r0:r1, c0:c1]
     for i in range(boxes.shape[0]):
         touched[i] = amount[i] != 0.0
         if touched[i]:
@@ -195,8 +236,8 @@ def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore
                 for c in range(c0, c1):
                     g = max(np.float32(1.0) + amount[i] * patches[k], np.float32(0.15))
                     k += 1
-                    for ch in range(out.shape[2]):
-                        out[r, c, ch] *= g
+                    for ch in range(out.shape[0]):
+                        out[ch, r, c] *= g
 
 
 def window(n: int) -> np.ndarray:

@@ -52,11 +52,8 @@ def _half_layers(a: np.ndarray, y: np.ndarray) -> dict[int, np.ndarray]:
 
 
 @cache
-def wrinkle_layers(size: int, columns: int) -> tuple[Wrinkles, np.ndarray]:
-    """Layers for a texture of ``size`` rows of skin and the channel of each layer ``[L]``.
-
-    ``columns`` is the width of the whole atlas; the skin fills its first ``size`` columns.
-    """
+def wrinkle_layers(size: int) -> tuple[Wrinkles, np.ndarray]:
+    """Layers for a texture of ``size`` rows of skin and the channel of each layer ``[L]``."""
     scale = SIZE // size
     s = (np.arange(size) + 0.5) * scale / SIZE * 2 * S_RANGE - S_RANGE
     y = Y_RANGE[0] + (np.arange(size) + 0.5) * scale / SIZE * (Y_RANGE[1] - Y_RANGE[0])
@@ -69,7 +66,7 @@ def wrinkle_layers(size: int, columns: int) -> tuple[Wrinkles, np.ndarray]:
             continue
         layer = halves[au] * (1.0 if side == 0 else right if side < 0 else 1 - right)
         rows, cols = np.flatnonzero(np.abs(layer).max(1) > 0.01), np.flatnonzero(np.abs(layer).max(0) > 0.01)
-        box = (rows[0], rows[-1] + 1, cols[0], min(cols[-1] + 1, columns))
+        box = (rows[0], rows[-1] + 1, cols[0], cols[-1] + 1)
         part = layer[box[0] : box[1], box[2] : box[3]].astype(np.float32).ravel()
         patches.append(part)
         boxes.append(box)
