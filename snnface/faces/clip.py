@@ -59,12 +59,13 @@ class FaceClip:
     """A face that rests and then acts; the same clip for the same :class:`ClipSpec`.
 
     Pose, light, background, motion and gaze are drawn from separate streams of the seed: none depends on the label.
+    ``intensity`` (0..1), if given, replaces the drawn one, to show an action at a strength of choice.
     """
 
-    def __init__(self, spec: ClipSpec) -> None:
+    def __init__(self, spec: ClipSpec, intensity: float | None = None) -> None:
         self.spec = spec
         motion_seed, scene_seed, back_seed = np.random.SeedSequence(spec.seed).spawn(3)
-        self.motion = Motion(spec.au, spec.expression, spec.seconds, motion_seed)
+        self.motion = Motion(spec.au, spec.expression, spec.seconds, motion_seed, intensity)
         self.scene = draw_scene(np.random.default_rng(scene_seed), spec.width, spec.height, self.motion.rest_head)
         self.model = face_model(spec.identity)
         small = max(spec.width, spec.height) <= 128

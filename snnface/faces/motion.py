@@ -93,11 +93,20 @@ class State:
 class Motion:
     """The drawn motion of one clip. Light and pose use other streams, so that the label cannot change them."""
 
-    def __init__(self, au: int, expression: int, seconds: float, seed: np.random.SeedSequence) -> None:
+    def __init__(
+        self,
+        au: int,
+        expression: int,
+        seconds: float,
+        seed: np.random.SeedSequence,
+        intensity: float | None = None,
+    ) -> None:
         rest, act, life = (np.random.default_rng(s) for s in seed.spawn(3))
         self.rest_head = np.array([rest.uniform(-20, 20), rest.uniform(-12, 12), rest.uniform(-10, 10)])
         self.rest_gaze = np.array([rest.uniform(-12, 12), rest.uniform(-6, 6)])
         self._draw_course(act, seconds)
+        drawn = act.uniform(0.3, 1.0)
+        self.intensity = drawn if intensity is None else intensity
         self._draw_action(act, au, expression)
         self._draw_life(life, seconds)
 
@@ -115,7 +124,6 @@ class Motion:
         self.blink = Pulse(start, 0.32 * whole, start + 0.45 * whole, 0.55 * whole)
         held = release if release - start - rise >= 0.5 else seconds + 9.0
         self.closed = Pulse(start, rise, held, fall)
-        self.intensity = rng.uniform(0.3, 1.0)
 
     def _draw_action(self, rng: np.random.Generator, au: int, expression: int) -> None:
         gains: dict[int, float] = {}

@@ -71,7 +71,7 @@ def _skin(who: Identity, s: np.ndarray, y: np.ndarray) -> np.ndarray:
     m = who.shape
     ym, zm, ys, w, zb = (c(y) for c in _CURVES)
     low, chin = smoothstep(-y, 3.0, 9.0), smoothstep(-y, 8.0, 10.5)
-    w = w * (1 + 0.035 * m["head_width"]) * (1 + low * 0.05 * m["jaw_width"])
+    w = 1.04 * w * (1 + 0.035 * m["head_width"]) * (1 + low * 0.05 * m["jaw_width"])
     zm = zm + 0.25 * m["brow_ridge"] * gauss(y, y, (2.2, 2.2), (1.0, 1.0)) - 0.35 * m["forehead_slope"] * smoothstep(y, 2, 9)
     zm = zm + chin * 0.3 * m["chin_forward"] + 0.2 * m["mouth_forward"] * gauss(y, y, (-7.0, -7.0), (1.4, 1.4))
     phi = s / ARC
@@ -171,7 +171,7 @@ def _mouth(t: Template, p: np.ndarray, lip: np.ndarray) -> None:
     p[k, 0], p[k, 1], p[k, 2] = x, lip[1] + 1.9 * t.y[k] - 0.2, lip[2] - 2.6 - x**2 / 6.5
 
 
-_TORSO = np.array([(-8.0, 4.9, 4.6), (-10.0, 5.0, 4.7), (-12.5, 5.2, 4.8), (-14.0, 5.6, 5.0), (-15.2, 7.5, 5.6), (-16.2, 11.5, 6.2), (-17.5, 15.5, 7.0), (-20.0, 18.5, 8.0), (-25.0, 20.0, 9.0), (-34.0, 20.5, 9.5)])  # fmt: skip
+_TORSO = np.array([(-8.0, 4.5, 4.4), (-10.0, 4.6, 4.5), (-12.5, 4.8, 4.6), (-14.0, 5.3, 4.9), (-15.2, 7.5, 5.6), (-16.2, 11.5, 6.2), (-17.5, 15.5, 7.0), (-20.0, 18.5, 8.0), (-25.0, 20.0, 9.0), (-34.0, 20.5, 9.5)])  # fmt: skip
 
 
 def _body(t: Template, p: np.ndarray) -> None:
@@ -184,7 +184,7 @@ def _body(t: Template, p: np.ndarray) -> None:
 
 
 def _ears(t: Template, p: np.ndarray, who: Identity) -> None:
-    width = 7.2 * (1 + 0.035 * who.shape["head_width"])
+    width = 7.5 * (1 + 0.035 * who.shape["head_width"])
     for i, sign in enumerate((-1, 1)):
         k = (t.part == EAR) & (t.eye == i)
         u, v = t.s[k], t.y[k]
