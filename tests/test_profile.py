@@ -1,0 +1,259 @@
+"""Counts against independent counts, energies and cores against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import small_networks as small
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from snnface.backends import get
+from snnface.errors import InputError
+from snnface.hardware.baseline_macs import count_macs
+from snnface.hardware.chip import chip_names, load_chip
+from snnface.hardware.cores import conv_cores, dense_cores, network_cores
+from snnface.hardware.counts import Counts, LayerCounts, count, fan_out
+from snnface.hardware.energy import energy_uj_per_s, latency_us
+from snnface.hardware.profile import profile
+from snnface.input import input_spikes
+from snnface.network import SynapticLayer, conv_shape
+
+LOIHI2 = load_chip("loihi2").core
+
+
+def _synapses(layer: SynapticLayer) -> np.ndarray:
+    """Synapses of every source neuron, by walking over every synapse of the layer."""
+    reached = np.zeros(layer.shape_in, np.int64)
+    if layer.kind == "dense":
+        for _, flat in itertools.product(range(layer.shape_out[0]), range(reached.size)):
+            reached[np.unravel_index(flat, reached.shape)] += 1
+        return reached
+    outputs, inputs, kernel_y, kernel_x = layer.weight.shape
+    _, height, width = layer.shape_in
+    neurons = itertools.product(*(range(n) for n in layer.shape_out))
+    for (o, oy, ox), c, ky, kx in itertools.product(neurons, range(inputs), range(kernel_y), range(kernel_x)):
+        y = oy * layer.stride[0] - layer.padding[0] + ky * layer.dilation[0]
+        x = ox * layer.stride[1] - layer.padding[1] + kx * layer.dilation[1]
+        if 0 <= y < height and 0 <= x < width:
+            reached[o // (outputs // layer.groups) * inputs + c, y, x] += 1
+    return reached
+
+
+def _sources(network, batch, trace):
+    """Spikes into every layer, ``[T, B, *shape_in]``."""
+    cells = input_spikes(batch, network.step_us, network.tau_syn_us, "unary").dense()
+    return [cells, *trace.spikes][: len(network.layers)]
+
+
+def test_synops_equal_a_walk_over_all_synapses():
+    network, batch = small.network(), small.batch(60_000, 60_000)
+    trace = get("torch")(network, batch)
+    counts = count(network, [(batch, trace)])
+    for layer, counted, source in zip(network.layers, counts.layers, _sources(network, batch, trace), strict=True):
+        spikes_in = source.sum((0, 1)).numpy().reshape(layer.shape_in)
+        assert counted.synops == int((spikes_in * _synapses(layer)).sum()) > 0
+
+
+def test_synops_equal_the_fan_out_sums_of_snntorch_spikes():
+    """What a user of snnTorch would count: the spikes sent through the same layers with weights of one."""
+    network, batch = small.network(), small.batch(60_000, 60_000)
+    trace = get("snntorch")(network, batch)
+    counts = count(network, [(batch, trace)])
+    for layer, counted, source in zip(network.layers, counts.layers, _sources(network, batch, trace), strict=True):
+        ones = torch.ones(layer.weight.shape, dtype=torch.float64)
+        flat = source.flatten(0, 1).double()
+        if layer.kind == "conv":
+            reached = F.conv2d(flat, ones, None, layer.stride, layer.padding, layer.dilation, layer.groups)
+        else:
+            reached = flat.flatten(1) @ ones.T
+        assert counted.synops == int(reached.sum())
+        assert counted.busiest_synops == int(reached.flatten(1).sum(1).max())
+
+
+@given(
+    size=st.tuples(st.integers(5, 12), st.integers(5, 12)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    groups=st.sampled_from([1, 2]),
+)
+@settings(max_examples=60, deadline=None)
+def test_fan_out_is_the_transposed_convolution_of_ones(size, kernel, stride, padding, dilation, groups):
+    shape_in = (4, *size)
+    weight = np.ones((6, 4 // groups, *kernel))
+    shape_out = conv_shape(shape_in, weight.shape, stride, padding, dilation)
+    if min(shape_out[1:]) < 1:
+        return
+    layer = SynapticLayer(
+        "c", "conv", weight, shape_in, shape_out, 0.5, 0.5,
+        stride=stride, padding=padding, dilation=dilation, groups=groups,
+    )  # fmt: skip
+    ones = torch.ones(shape_in, dtype=torch.float64, requires_grad=True)
+    F.conv2d(ones[None], torch.from_numpy(weight), None, stride, padding, dilation, groups).sum().backward()
+    assert np.array_equal(fan_out(layer), ones.grad.numpy())
+
+
+def test_every_neuron_is_updated_at_every_step_of_its_own_clip():
+    network = small.network()
+    ragged, short = small.batch(60_000, 21_000, seed=3), small.batch(21_000, seed=4)
+    run = get("torch")
+    counts = count(network, [(ragged, run(network, ragged))])
+    assert counts.steps == 30 + 11
+    assert counts.total("updates") == network.neurons * 41
+    assert counts.total("neurons") == 80 + 60 + 8 + 5
+    assert counts.total("parameters") == 4 * 2 * 15 + 6 * 2 * 6 + 8 * 60 + 5 * 8
+    assert counts.seconds == pytest.approx(0.081)
+    alone = small.batch(60_000, seed=3)
+    parts = [count(network, [(b, run(network, b))]) for b in (alone, short)]
+    for field in ("synops", "spikes", "updates"):
+        assert counts.total(field) == sum(part.total(field) for part in parts) > 0
+
+
+def test_a_batch_counts_as_its_clips_one_by_one():
+    network, both = small.network("graded"), small.batch(40_000, 40_000)
+    run = get("torch")
+    one_by_one = [small.batch(40_000, seed=i) for i in range(2)]
+    together = count(network, [(both, run(network, both))])
+    assert together == count(network, ((b, run(network, b)) for b in one_by_one))
+    assert together.input_spikes <= together.input_events == 800
+
+
+def _counts() -> Counts:
+    layers = (
+        LayerCounts("first", 100, 10, synops=1_000, busiest_synops=50, spikes=20, updates=10_000),
+        LayerCounts("second", 10, 20, synops=3_000, busiest_synops=900, spikes=0, updates=1_000),
+    )
+    return Counts(layers, clips=1, steps=100, seconds=2.0, input_events=500, input_spikes=400)
+
+
+def test_energies_by_hand():
+    counts = _counts()
+    loihi = 4_000 * 23.6 + 11_000 * 52 + 20 * (81 - 52 + 1.7)
+    assert energy_uj_per_s(counts, load_chip("loihi1"), True) == pytest.approx(loihi / 2 * 1e-6)
+    unary = 4_000 * 0.9 + 11_000 * 2 * 4.6
+    weighted = 1_000 * 4.6 + 3_000 * 0.9 + 11_000 * 2 * 4.6
+    assert energy_uj_per_s(counts, load_chip("cmos45"), False) == pytest.approx(unary / 2 * 1e-6)
+    assert energy_uj_per_s(counts, load_chip("cmos45"), True) == pytest.approx(weighted / 2 * 1e-6)
+
+
+def test_latency_by_hand():
+    network = small.network()
+    parts = latency_us(network, _counts(), load_chip("loihi1"), [2, 1])
+    assert parts["step"] == 2_000
+    assert parts["lag"] == 4 * 2_000
+    assert parts["processing"] == pytest.approx(max(100 * 8.4 + 50 * 3.5, 2 * (10 * 8.4 + 900 * 3.5)) / 2e3)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "channels", "weights", "cores"),
+    [
+        (200, 66, 3, 0, 13), (99, 32, 24, 648, 25), (49, 15, 36, 7_776, 13), (24, 7, 48, 15_552, 3),
+        (22, 4, 64, 27_648, 3), (20, 2, 64, 36_864, 2),
+        (224, 224, 16, 432, 224), (112, 112, 32, 4_608, 112), (56, 56, 64, 18_432, 56), (28, 28, 128, 73_728, 28),
+        (28, 28, 256, 294_912, 56), (14, 14, 256, 589_824, 16),
+    ],
+)  # fmt: skip
+def test_conv_cores_equal_the_mapping_printed_in_lava_dl_tutorials(width, height, channels, weights, cores):
+    assert conv_cores(width, height, channels, weights, LOIHI2) == cores
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "printed", "exact"),
+    [
+        (2560, 100, 12, False), (100, 50, 1, True), (50, 10, 1, True), (10, 1, 1, True), (200, 256, 3, False),
+        (256, 200, 2, True), (784, 128, 3, True), (128, 64, 1, True), (64, 10, 1, True),
+    ],
+)  # fmt: skip
+def test_dense_cores_are_a_lower_bound_of_the_printed_mapping(inputs, outputs, printed, exact):
+    estimate = dense_cores(inputs, outputs, LOIHI2)
+    assert estimate == printed if exact else estimate < printed
+
+
+def test_cores_where_only_neurons_are_known_and_where_nothing_fits():
+    assert network_cores(small.network(), load_chip("loihi1").core) == [1, 1, 1, 1]
+    with pytest.raises(InputError, match="exceeds a core"):
+        conv_cores(4, 4, 1, 200_000, LOIHI2)
+    with pytest.raises(InputError, match="exceed a core"):
+        dense_cores(20_000, 10, LOIHI2)
+
+
+def test_every_chip_says_that_it_is_a_model_and_where_it_comes_from():
+    assert chip_names() == ["cmos45", "loihi1", "loihi2"]
+    for name in chip_names():
+        chip = load_chip(name)
+        assert chip.name == name
+        assert "not a measurement" in chip.model
+        assert any(author in chip.source for author in ("Davies", "Horowitz"))
+    assert "no energy per operation is published" in load_chip("loihi2").model
+
+
+def test_a_chip_of_ones_own_and_broken_ones(tmp_path):
+    text = (load_chip("loihi1").model_dump_json(), "name = ")
+    with pytest.raises(InputError, match="is unknown"):
+        load_chip("loihi9")
+    for i, content in enumerate([*text, 'name = "x"\nmodel = "m"']):
+        path = tmp_path / f"{i}.toml"
+        path.write_text(content)
+        with pytest.raises(InputError):
+            load_chip(str(path))
+
+
+def test_macs_equal_the_products_of_a_convolution_of_ones():
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Sequential(
+                nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 2), groups=2), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten()
+            )
+            self.linear = nn.Linear(6 * 5 * 13, 7)
+            self.lstm = nn.LSTM(7, 3, num_layers=2, bidirectional=True)
+
+        def forward(self, x):
+            return self.lstm(self.linear(self.conv(x)))
+
+    frames = torch.rand(5, 4, 9, 10)
+    products = F.conv2d(torch.ones_like(frames), torch.ones(6, 2, 3, 2), None, (2, 1), (1, 2), groups=2).sum()
+    gates = 2 * 4 * 3 * (7 + 3) + 2 * 4 * 3 * (2 * 3 + 3)
+    expected = int(products) + 5 * 7 * 6 * 5 * 13 + 5 * gates
+    assert count_macs(Model(), frames) == expected
+
+
+def test_a_module_that_cannot_be_counted_is_not_left_out():
+    with pytest.raises(NotImplementedError, match="ConvTranspose2d"):
+        count_macs(nn.ConvTranspose2d(1, 1, 3), torch.rand(1, 1, 4, 4))
+    with pytest.raises(NotImplementedError, match="Embedding"):
+        count_macs(nn.Sequential(nn.Embedding(3, 4)), torch.tensor([1]))
+
+
+def test_the_answer_of_profile():
+    network, batch = small.network(), small.batch(60_000)
+    macs = {"matched": 10**6}
+    answer = profile(network, [(batch, get("torch")(network, batch))], baselines=macs)
+    assert {"synops", "spikes", "updates", "neurons", "steps", "parameters"} <= answer.keys()
+    rows = {row["name"]: row for row in answer["chips"]}
+    assert rows["cmos45"]["cores"] is None
+    assert rows["loihi2"]["fits"] is True
+    assert rows["loihi2"]["latency_us"] == pytest.approx(sum(rows["loihi2"]["latency_parts_us"].values()))
+    assert rows["loihi1"]["fits"] is False  # spikes with payloads
+    assert "unary" in rows["loihi1"]["model"]
+    (cnn,) = answer["baselines"]
+    assert cnn["energy_uj_per_s"] == pytest.approx(4.6)
+    assert cnn["times_spiking"] == pytest.approx(4.6 / rows["cmos45"]["energy_uj_per_s"])
+    moved = {row["name"]: row["accesses_per_s"] for row in answer["memory"]}
+    assert moved["matched"] == 2e6
+    assert moved["spiking"] == pytest.approx((3 * answer["synops"] + 4 * answer["updates"]) / 0.06)
+    assert math.isfinite(answer["synops_per_s"])
+
+
+def test_unary_input_fits_a_chip_without_payloads():
+    network, batch = small.network("unary"), small.batch(60_000)
+    (row,) = profile(network, [(batch, get("torch")(network, batch))], ["loihi1"])["chips"]
+    assert row["fits"] is True

@@ -1,0 +1,128 @@
+"""The command ``snnface run``, from the command line's side."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_networks as small
+import torch
+
+from snnface import checkpoint
+from snnface.batch import collate_events
+from snnface.cli import main
+from snnface.downscale import Downscale
+from snnface.encoder import ConvConfig, Encoder, EncoderConfig, HeadConfig, class_heads
+from snnface.live import Live, describe
+from snnface.stream import open_stream
+from snnface.ticks import ticks
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A random encoder with all heads, 16x12 pixels at 5 ms."""
+    torch.manual_seed(0)
+    heads = class_heads() | {"landmarks": HeadConfig(size=136, scale=[1.0] * 136, offset=[8.0, 6.0] * 68)}
+    config = EncoderConfig(width=16, height=12, step_us=5_000, conv=[ConvConfig(channels=4)], heads=heads)
+    encoder = Encoder(config)
+    encoder.calibrate(collate_events([small.clip(100_000, 2_000, 0, 16, 12)], [100_000], 16, 12))
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    checkpoint.save(path, encoder, {})
+    return path
+
+
+def write_csv(path: Path, events: np.ndarray) -> Path:
+    path.write_text("t,x,y,p\n" + "".join(f"{t},{x},{y},{int(p)}\n" for t, x, y, p in events.tolist()))
+    return path
+
+
+def call(capsys, *arguments: object) -> tuple[int, dict | None, str]:
+    """Exit code, JSON answer and standard error of ``snnface run``."""
+    with pytest.raises(SystemExit) as end:
+        main(["run", *map(str, arguments), "--json"])
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), json.loads(out) if out else None, err
+
+
+def test_run_a_recording(model, tmp_path, capsys):
+    events = small.clip(52_000, 4_000, 1, 160, 90)
+    recording, out = write_csv(tmp_path / "r.csv", events), tmp_path / "out.jsonl"
+    code, answer, _ = call(capsys, model, recording, "--size", "160x90", "--tick-us", 10_000, "--out", out)
+    assert code == 0
+    assert answer is not None
+    assert {"source", "ticks", "tick_us", "p50_us", "p99_us", "real_time_factor", "events_per_s", "late"} <= set(
+        answer
+    )
+    assert (answer["source"], answer["ticks"], answer["tick_us"]) == (str(recording), 6, 10_000)
+    assert answer["events"] == 4_000
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [r["t_us"] - rows[0]["t_us"] for r in rows] == [10_000 * k for k in range(6)]
+    assert sum(r["events"] for r in rows) == 4_000
+    assert max(r["events"] for r in rows) == answer["largest_tick_events"]
+    for row in rows:
+        assert len(row["au"]) == 3
+        assert row["au"][0]["p"] >= row["au"][1]["p"]
+        assert sum(row["expression_p"].values()) == pytest.approx(1, abs=1e-3)
+        assert row["expression"] == max(row["expression_p"], key=row["expression_p"].get)
+    stream, scaling = open_stream(model), Downscale(160, 90, 16, 12)
+    answers = list(Live(stream, scaling, 10_000).run(ticks([events], 10_000, "x")))
+    assert rows == [json.loads(json.dumps(describe(a, scaling.to_sensor))) for a in answers]
+    points = answers[-1].tick.answers["landmarks"].reshape(68, 2)
+    np.testing.assert_allclose(rows[-1]["landmarks"], (points + 0.5) * 7.5 - 0.5 + [20, 0], atol=0.01)
+
+
+def test_run_standard_input_equals_the_file(model, tmp_path, capsys, monkeypatch):
+    recording = write_csv(tmp_path / "r.csv", small.clip(52_000, 900, 1, 16, 12))
+    outs = [tmp_path / "file.jsonl", tmp_path / "flow.jsonl"]
+    call(capsys, model, recording, "--size", "16x12", "--out", outs[0])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(recording.read_bytes())))
+    code, answer, _ = call(capsys, model, "-", "--out", outs[1])
+    assert code == 0
+    assert answer is not None
+    assert answer["source"] == "standard input"
+    assert outs[0].read_text() == outs[1].read_text()
+    assert len(outs[1].read_text().splitlines()) == answer["ticks"] == 11
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["{model}", "{csv}", "--tick-us", "7000"],
+        ["{model}", "{csv}", "--size", "16by12"],
+        ["{model}", "absent.csv"],
+        ["absent.safetensors", "{csv}"],
+        ["{csv}", "{csv}"],
+        ["{model}", "{csv}", "--rate", "soon"],
+        ["{model}", "{csv}", "--out", "{model}/x.jsonl"],
+    ],
+)
+def test_bad_use_is_one_line(arguments, model, tmp_path, capsys):
+    names = {"model": model, "csv": write_csv(tmp_path / "r.csv", small.clip(20_000, 99, 1, 16, 12))}
+    code, answer, error = call(capsys, *(a.format(**names) for a in arguments))
+    assert (code, answer) == (2, None)
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+def test_a_broken_flow_leaves_no_half_file(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"0,1,1,1\n9000,1,1,0\n8000,1,1,1\n")))
+    code, _, error = call(capsys, model, "-", "--out", tmp_path / "out.jsonl")
+    assert code == 2
+    assert "backwards" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_real_recording(model, capsys):
+    folder = os.environ.get("SNNFACE_DATA")
+    path = Path(folder or ".") / "recordings" / "evt3_sample.raw"
+    if not folder or not path.is_file():
+        pytest.skip("set SNNFACE_DATA to a folder with recordings/evt3_sample.raw")
+    code, answer, _ = call(capsys, model, path, "--rate", "real", "--downscale", "all")
+    assert code == 0
+    assert answer is not None
+    assert (answer["events"], answer["ticks"], answer["width"], answer["height"]) == (219_596, 2, 1280, 720)
+    assert answer["largest_tick_events"] > 100_000

@@ -1,0 +1,175 @@
+"""Streaming: equal to the batch backends, with a state of its own, at its own pace."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import small_networks as small
+import torch
+
+from snnface.backends import get
+from snnface.batch import collate_events
+from snnface.downscale import Downscale
+from snnface.errors import InputError
+from snnface.events import EVENT_DTYPE, pack
+from snnface.hardware.quantise import quantise
+from snnface.hardware.stream import FixedStream
+from snnface.heads import decode
+from snnface.live import Live
+from snnface.stream import Stream, Tick
+from snnface.ticks import ticks
+
+DURATION_US = 80_000
+
+
+def steps_of(events: np.ndarray, step_us: int, duration_us: int = DURATION_US) -> list[np.ndarray]:
+    """Events step by step: (step·k, step·(k + 1)], t = 0 in the first."""
+    ends = np.arange(step_us, duration_us, step_us)
+    return np.split(events, np.searchsorted(events["t"], ends, side="right"))
+
+
+@pytest.mark.parametrize("mode", ["exact", "graded", "unary"])
+def test_stream_equals_the_batch_backend(mode):
+    network, events = small.network(mode), small.clip(DURATION_US, 900)
+    batch = collate_events([events], [DURATION_US], small.WIDTH, small.HEIGHT)
+    trace = get("torch")(network, batch, dtype=torch.float64)
+    expected = decode(trace.readout, network.heads)
+    stream = Stream(network, torch.float64)
+    given_answers = [stream.tick(part) for part in steps_of(events, network.step_us)]
+    assert len(given_answers) == len(trace.readout) == 40
+    for k, tick in enumerate(given_answers):
+        assert tick.spikes == [int(s[k].sum()) for s in trace.spikes]
+        for name, answer in tick.answers.items():
+            np.testing.assert_allclose(answer, expected[name][k, 0], rtol=0, atol=1e-12)
+    assert all(sum(t.spikes[i] for t in given_answers) for i in range(3)), "every layer spikes"
+
+
+def test_single_precision_stays_close():
+    network, parts = small.network(), steps_of(small.clip(DURATION_US, 900), small.STEP_US)
+    single, double = Stream(network), Stream(network, torch.float64)
+    for part in parts:
+        np.testing.assert_allclose(
+            single.tick(part).answers["landmarks"], double.tick(part).answers["landmarks"], rtol=0, atol=1e-3
+        )
+
+
+def test_integer_stream_equals_the_fixed_backend():
+    batch = small.batch(DURATION_US, events=900)
+    network = quantise(small.network("graded"), batch)
+    trace = get("fixed")(network, batch)
+    stream = FixedStream(network)
+    parts = steps_of(small.clip(DURATION_US, 900), small.STEP_US)
+    answers = [stream.tick(part) for part in parts]
+    assert [t.spikes for t in answers] == [[int(s[k].sum()) for s in trace.spikes] for k in range(len(parts))]
+    expected = decode(trace.readout, network.host.heads)
+    np.testing.assert_array_equal([t.answers["expression"] for t in answers], expected["expression"][:, 0])
+
+
+def _streams() -> list:
+    calibration = small.batch(DURATION_US, events=900)
+    return [Stream(small.network("graded")), FixedStream(quantise(small.network("graded"), calibration))]
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["float", "integer"])
+def test_state_can_be_taken_put_back_and_reset(kind):
+    stream = _streams()[kind]
+    parts = steps_of(small.clip(DURATION_US, 900), small.STEP_US)
+    for part in parts[:15]:
+        stream.tick(part)
+    state = stream.state()
+    first = [stream.tick(part) for part in parts[15:]]
+    stream.restore(state)
+    again = [stream.tick(part) for part in parts[15:]]
+    elsewhere = _streams()[kind]
+    elsewhere.restore(state)
+    other = [elsewhere.tick(part) for part in parts[15:]]
+    stream.reset()
+    fresh, begun = [stream.tick(p) for p in parts[:15]], _streams()[kind]
+    restarted = [begun.tick(p) for p in parts[:15]]
+    for left, right in zip(first + first + fresh, again + other + restarted, strict=True):
+        assert left.spikes == right.spikes
+        np.testing.assert_array_equal(left.answers["expression"], right.answers["expression"])
+    assert first[0].spikes != restarted[0].spikes, "a state matters"
+
+
+def test_a_state_of_another_network_is_refused():
+    single, fixed = _streams()
+    state = single.state()
+    for stream in (single, fixed):
+        with pytest.raises(InputError, match="another network"):
+            stream.restore(type(state)(state.step, state.u[:2], state.v[:2]))
+
+
+@pytest.mark.parametrize("t", [-1, 2_001])
+def test_events_of_another_step_are_refused(t):
+    with pytest.raises(InputError, match="Cut the stream"):
+        Stream(small.network()).tick(pack([t], [0], [0], [1]))
+    later = Stream(small.network())
+    later.tick(np.empty(0, EVENT_DTYPE))
+    later.tick(pack([2_001, 4_000], [0, 0], [0, 0], [1, 1]))
+    with pytest.raises(InputError, match="step 2"):
+        later.tick(pack([4_000], [0], [0], [1]))
+
+
+def identity() -> Downscale:
+    return Downscale(small.WIDTH, small.HEIGHT, small.WIDTH, small.HEIGHT)
+
+
+def test_a_tick_of_several_steps_answers_as_its_last_step():
+    events, network = small.clip(DURATION_US, 900), small.network()
+    events["t"][0] = 0
+    single = list(Live(Stream(network), identity()).run(ticks([events], 2_000, "x")))
+    triple = list(Live(Stream(network), identity(), 6_000).run(ticks([events], 6_000, "x")))
+    assert len(triple) == 14
+    for k, answered in enumerate(triple[:-1]):
+        np.testing.assert_array_equal(answered.tick.answers["landmarks"], single[3 * k + 2].tick.answers["landmarks"])
+        steps = single[3 * k : 3 * k + 3]
+        assert answered.tick.spikes == [sum(s) for s in zip(*(a.tick.spikes for a in steps), strict=True)]
+        assert answered.events == sum(a.events for a in steps)
+        assert answered.t_us == steps[-1].t_us == 6_000 * (k + 1)
+
+
+@pytest.mark.parametrize("tick_us", [0, 1_000, 3_000, -2_000])
+def test_a_tick_that_is_no_multiple_of_the_step_is_refused(tick_us):
+    with pytest.raises(InputError, match="not a multiple"):
+        Live(Stream(small.network()), identity(), tick_us)
+
+
+class _Slow:
+    """A network that takes its time."""
+
+    input_shape, step_us, heads = (2, small.HEIGHT, small.WIDTH), small.STEP_US, {}
+
+    def tick(self, events):
+        time.sleep(0.012 if len(events) > 2 else 0.0)
+        return Tick({}, [])
+
+    def state(self):
+        return None
+
+    def restore(self, state):
+        assert state is None
+
+    def reset(self):
+        pass
+
+
+def test_pace_latency_and_lateness():
+    tick_us = 10_000
+    t = [0, *[1] * 5, 10_001, 20_001, 30_001, 40_001, *[50_001] * 5]
+    events = pack(t, [0] * len(t), [0] * len(t), [1] * len(t))
+    live = Live(_Slow(), Downscale(small.WIDTH, small.HEIGHT, small.WIDTH, small.HEIGHT, rule="all"), tick_us)
+    begin = time.perf_counter()
+    assert len(list(live.run(ticks([events], tick_us, "x"), paced=True))) == 6
+    assert time.perf_counter() - begin >= 0.060
+    summary = live.summary()
+    assert summary["late"] == 2
+    assert summary["largest_tick_events"] == 6
+    assert summary["p50_us"] < 10_000 < 12_000 <= summary["p99_us"]
+    assert summary["events_per_s"] == pytest.approx(len(t) / sum(live.latencies))
+
+
+def test_the_summary_of_nothing():
+    assert Live(Stream(small.network()), identity()).summary()["p99_us"] is None
