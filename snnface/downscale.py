@@ -45,8 +45,8 @@ class Downscale:
     def __call__(self, events: np.ndarray) -> np.ndarray:
         """Structured events ``[e]`` of the sensor, in order of time → those of the target, ``[≤ e]``."""
         out = np.empty(len(events), EVENT_DTYPE)
-        columns = (np.ascontiguousarray(events[name]) for name in "txyp")
-        count = _fire(*columns, self._axes[0].table, self._axes[1].table, self._needed, self.sums, out)
+        t, x, y, p = (np.ascontiguousarray(events[name]) for name in "txyp")
+        count = _fire(t, x, y, p, self._axes[0].table, self._axes[1].table, self._needed, self.sums, out)
         return out[:count]
 
     def to_sensor(self, points: np.ndarray) -> np.ndarray:

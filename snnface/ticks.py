@@ -8,11 +8,13 @@ from typing import BinaryIO
 import numpy as np
 
 from snnface.errors import InputError
-from snnface.events import EVENT_DTYPE, Recording, pack
+from snnface.events import Recording, pack
 
 #: A longer silence is taken for a broken clock: answering it tick by tick would never end.
 LONGEST_GAP_US = 600_000_000
 _READ_BYTES = 1 << 16
+#: Wide enough that what is outside the sensor is seen as such.
+_WIDE = np.dtype([(name, "<i8") for name in "txyp"])
 
 
 def ticks(blocks: Iterable[np.ndarray], tick_us: int, where: object) -> Iterator[tuple[int, np.ndarray]]:
@@ -77,13 +79,11 @@ def _block(text: bytes, first_line: int, width: int, height: int) -> np.ndarray:
             raise InputError(
                 f"standard input line {number}", f"is not t,x,y,p: '{shown}'", "Write four integers a line"
             ) from e
-    if not rows:
-        return np.empty(0, EVENT_DTYPE)
-    t, x, y, p = zip(*rows, strict=True)
     try:
-        wide = np.rec.fromarrays([np.array(column, np.int64) for column in (t, x, y, p)], names="t,x,y,p")
+        events = np.array(rows, _WIDE)
     except OverflowError as e:
         raise InputError(where, "has a number of more than 64 bits", "Give t in µs") from e
-    if not set(p) <= {0, 1}:
-        raise InputError(where, f"has a polarity other than 0 and 1: {sorted(set(p) - {0, 1})[0]}", "Write 0 for off")
-    return Recording(wide, width, height, where).events
+    wrong = events["p"][(events["p"] != 0) & (events["p"] != 1)]
+    if len(wrong):
+        raise InputError(where, f"has a polarity other than 0 and 1: {wrong[0]}", "Write 0 for off")
+    return Recording(events, width, height, where).events
