@@ -58,7 +58,7 @@ def compare(
         reset_offset=reset_offset,
         largest_input=max(1, int(np.abs(x).max(initial=1))),
     )
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": x.name, "spiking": x.spiking, "neurons": x.neurons, "spikes": 0}
         | {f"differing_{kind}": 0 for kind in ("spikes", "u", "v")}
         | {"first": None}
@@ -71,7 +71,6 @@ def compare(
         kept = recording.state_steps[low:high] - start
         for i, (row, trace) in enumerate(zip(rows, traces, strict=True)):
             row["spikes"] += int(trace.s.sum())
-            assert trace.u is not None and trace.v is not None
             pairs = (
                 ("spikes", trace.s[:, 0], recording.s[i][start:stop], np.arange(start, stop)),
                 ("u", trace.u[kept, 0], recording.u[i][low:high], kept + start),

@@ -28,8 +28,8 @@ def export(
     """
     from snnface import checkpoint as checkpoints
     from snnface.hardware import manifest
+    from snnface.hardware.inputs import read_clips
     from snnface.hardware.quantise import quantise, refusals
-    from snnface.hardware.verify import read_clips
 
     if to != "lava":
         raise InputError("--to", f"does not know the format '{to}'", "Use --to lava")
@@ -75,9 +75,9 @@ def simulate(
 
     snnface simulate model.net spikes.npy --out traces.h5
     """
+    from snnface.hardware.inputs import read_spikes
     from snnface.hardware.netx import read_net
     from snnface.hardware.traces import write_traces
-    from snnface.hardware.verify import read_spikes
 
     network = read_net(net)
     x = read_spikes(spikes, network.input_shape)
@@ -108,7 +108,7 @@ def verify(
     snnface verify out/demo/model.net --against lava --data out/demo/test.h5 --out out/demo/certificate.json
     """
     from snnface.cli import Found
-    from snnface.hardware import manifest
+    from snnface.hardware import inputs, manifest
     from snnface.hardware import verify as v
 
     is_checkpoint = network.suffix == ".safetensors"
@@ -117,17 +117,17 @@ def verify(
             raise InputError(
                 network, f"is not a checkpoint, which --against {against} needs", "Give NAME.safetensors"
             )
-        certificate, found = v.against_float(network, against, data, clips)
+        from snnface.hardware.verify_float import against_float
+
+        certificate, found = against_float(network, against, data, clips)
     elif against.startswith("golden:"):
         if is_checkpoint:
             raise InputError(network, "is a checkpoint, golden files belong to a netx file", "Give NAME.net")
         certificate, found = v.against_golden(network, Path(against.removeprefix("golden:")))
     elif against == "lava":
         with v.network_file(network, input_mode, data, clips) as net:
-            loaded = manifest.load(net)
-            mode = input_mode or (loaded.host.input_mode if loaded.host else "unary")
-            chip_input = v.chip_input(loaded, data, clips, mode, seed, net)
-            certificate, found = v.against_lava(net, chip_input, time_limit, record)
+            taken = inputs.chip_input(manifest.load(net), data, clips, input_mode, seed, net)
+            certificate, found = v.against_lava(net, taken, time_limit, record)
     else:
         raise InputError("--against", f"does not know '{against}'", "Use lava, snntorch, norse or golden:FILE")
     if out is not None:

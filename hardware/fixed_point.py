@@ -36,11 +36,14 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """Spikes (bool), currents and voltages after reset (int32 or None) of one layer, each ``[T, B, *shape_out]``."""
+    """Spikes (bool), currents and voltages after reset (int32) of one layer, each ``[T, B, *shape_out]``.
+
+    ``u`` and ``v`` are empty where states were not asked for.
+    """
 
     s: np.ndarray
-    u: np.ndarray | None = None
-    v: np.ndarray | None = None
+    u: np.ndarray
+    v: np.ndarray
 
 
 class Synapses:
@@ -107,6 +110,7 @@ class Neurons:
     """
 
     def __init__(self, layer: IntegerLayer, batch: int) -> None:
+        self.name = layer.name
         self.u = np.zeros((batch, *layer.shape_out))
         self.v = np.zeros_like(self.u)
         self.keep_u = (DECAY_UNIT - layer.i_decay) / DECAY_UNIT
@@ -130,6 +134,10 @@ class Neurons:
         low, high = u.min(), u.max()
         self.peak_u = max(self.peak_u, high, -low)
         if high > STATE_LIMIT or low <= -STATE_LIMIT:
+            if self.peak_u >= 1 << 31:
+                raise InputError(
+                    f"layer {self.name}", "its current leaves 32 bits", "Use smaller weights or payloads"
+                )
             over, under = u > STATE_LIMIT, u <= -STATE_LIMIT
             self.wraps += int(over.sum() + under.sum())
             # Lava tests the lower edge on the value that is already wrapped at the upper one
@@ -181,15 +189,17 @@ class Simulator:
         ``states``: the layers whose traces hold currents and voltages too (8 bytes a neuron and step).
         """
         traces = []
-        for i, (synapses, neurons) in enumerate(zip(self.synapses, self.neurons, strict=True)):
+        for i, neurons in enumerate(self.neurons):
             sums = self._sums(i, x)
-            dtypes: list[type] = [bool, np.int32, np.int32] if i in states else [bool]
-            trace = LayerTrace(*(np.empty(sums.shape, dtype) for dtype in dtypes))
+            kept = len(x) if i in states else 0
+            trace = LayerTrace(
+                np.empty(sums.shape, bool), *(np.empty((kept, *sums.shape[1:]), np.int32) for _ in "uv")
+            )
             for t, a in enumerate(sums):
                 if self.reset_interval and (self.time + t - self.reset_offset - i) % self.reset_interval == 0:
                     neurons.reset()
                 trace.s[t] = neurons.step(a)
-                if trace.u is not None and trace.v is not None:
+                if kept:
                     trace.u[t], trace.v[t] = neurons.u, neurons.v
             x = trace.s
             traces.append(trace)

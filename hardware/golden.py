@@ -1,4 +1,4 @@
-"""Golden files: recordings of real Lava, small enough to keep, that a simulator is compared with where Lava is absent.
+"""Golden files: recordings of real Lava, small enough to keep, for comparisons where Lava is absent.
 
 HDF5: ``input`` ``[T, *input_shape]``, ``state_steps`` ``[K]``, ``layer/i/{s,u,v}`` in torch's order; attributes
 ``network_sha256``, ``reset_interval`` (0: none), ``reset_offset`` and ``about`` (JSON: versions, patches, input).

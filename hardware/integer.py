@@ -57,7 +57,9 @@ class IntegerLayer:
 
     def __post_init__(self) -> None:
         if self.kind == "conv":
-            expected = conv_shape(self.shape_in, self.weight.shape, self.stride, self.padding, self.dilation)
+            expected: tuple[int, ...] = conv_shape(
+                self.shape_in, self.weight.shape, self.stride, self.padding, self.dilation
+            )
             inputs = self.shape_in[0] / self.groups
         else:
             expected, inputs = (self.weight.shape[0],), math.prod(self.shape_in)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 #: Head room of states on calibration clips.
 _HEADROOM = 2.0
+_ROUNDS = 8
 
 
 def refusals(network: Network) -> list[dict[str, str]]:
@@ -85,16 +86,18 @@ def quantise(
     )
     result = _build(network, scales, one, host)
     if calibration is not None:
-        # A smaller scale in one layer changes the spikes below it: repeat until every layer keeps its head room.
-        for _ in range(4):
+        # Rounding at the new scale, and other spikes in the layer before, move the peaks: repeat until all fit.
+        for _ in range(_ROUNDS):
             shrink = _excess(result, calibration)
             if all((x <= 1).all() for x in shrink):
                 break
-            scales = [s / np.maximum(x, 1) for s, x in zip(scales, shrink, strict=True)]
+            scales = [s / np.where(x > 1, 1.02 * x, 1) for s, x in zip(scales, shrink, strict=True)]
             result = _build(network, scales, one, host)
-    for layer in result.layers:
-        if what := chip_refusal(layer):
-            raise InputError(f"layer {layer.name}", f"quantised, it has {what}", "Scale its weights or its threshold")
+    for quantised in result.layers:
+        if what := chip_refusal(quantised):
+            raise InputError(
+                f"layer {quantised.name}", f"quantised, it has {what}", "Scale its weights or its threshold"
+            )
     return result
 
 
@@ -119,26 +122,43 @@ def _range_scale(layer: SynapticLayer, payload_one: int) -> np.ndarray:
 def _reachable_scale(layer: SynapticLayer, largest_input: int) -> np.ndarray:
     """The largest scale at which no input whatever wraps the current (nor moves a readout out of its range)."""
     rows = _rows(layer)
-    sums = np.maximum(np.maximum(rows, 0).sum(1), np.maximum(-rows, 0).sum(1))
-    memory = (1 - layer.alpha) * (1.0 if layer.spiking else 1 - layer.beta)
-    # a weight may be rounded up by one: that much is kept in reserve for every input
-    limit = (THRESHOLD_MAX - 1) * memory / largest_input - rows.shape[1]
+    memory = _decay(layer.alpha) / DECAY_UNIT * (1.0 if layer.spiking else _decay(layer.beta) / DECAY_UNIT)
+    limit = (THRESHOLD_MAX - 1) * memory / largest_input
     with np.errstate(divide="ignore"):
-        return _per_row(layer, np.maximum(limit, 0) / sums)
+        scale = _per_row(layer, limit / _one_sided(rows))
+    if limit < 1:
+        return np.zeros_like(scale)
+    # rounding moves the sums of weights a little: shrink until the rounded weights fit
+    while (over := _per_row(layer, limit / np.maximum(_one_sided(_round(rows, scale)), limit)) < 1).any():
+        scale = np.where(over, 0.995 * scale, scale)
+    return scale
+
+
+def _one_sided(rows: np.ndarray) -> np.ndarray:
+    """Of each row the sum of its positive or of its negative weights, whichever is larger in size."""
+    return np.maximum(np.maximum(rows, 0).sum(1), np.maximum(-rows, 0).sum(1))
+
+
+def _round(rows: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Even integer weights at a scale ``[1]`` or ``[O]``."""
+    return np.clip(2 * np.rint(rows * scale[:, None] / 2), -WEIGHT_MAX, WEIGHT_MAX)
+
+
+def _decay(factor: float) -> int:
+    """A decay factor per step as the chip's decay of 4096."""
+    return round(DECAY_UNIT * (1 - factor))
 
 
 def _build(network: Network, scales: Sequence[np.ndarray], payload_one: int, host: Host) -> IntegerNetwork:
-    layers = [
-        integer_layer(x, s, payload_one if i == 0 else 1) for i, (x, s) in enumerate(zip(network.layers, scales))
-    ]
-    currents = tuple(s * (payload_one if i == 0 else 1) for i, s in enumerate(scales))
+    ones = [payload_one] + [1] * (len(scales) - 1)
+    layers = [integer_layer(*x) for x in zip(network.layers, scales, ones, strict=True)]
+    currents = tuple(s * one for s, one in zip(scales, ones, strict=True))
     return IntegerNetwork(network.input_shape, tuple(layers), replace(host, scales=currents))
 
 
 def integer_layer(layer: SynapticLayer, scale: np.ndarray, payload_one: int = 1) -> IntegerLayer:
     """One layer at the weight scale ``[1]`` or, row by row, ``[O]``; ``payload_one`` multiplies its threshold."""
-    weight = 2 * np.rint(_rows(layer) * scale[:, None] / 2).astype(np.int64)
-    weight = np.clip(weight, -WEIGHT_MAX, WEIGHT_MAX).reshape(layer.weight.shape)
+    weight = _round(_rows(layer), scale).astype(np.int64).reshape(layer.weight.shape)
     threshold = round(layer.threshold * float(scale[0]) * payload_one) if layer.spiking else THRESHOLD_MAX
     return IntegerLayer(
         layer.name,
@@ -146,7 +166,8 @@ def integer_layer(layer: SynapticLayer, scale: np.ndarray, payload_one: int = 1)
         weight,
         layer.shape_in,
         layer.shape_out,
-        *(np.asarray(round(DECAY_UNIT * (1 - decay)), np.int64) for decay in (layer.alpha, layer.beta)),
+        np.asarray(_decay(layer.alpha), np.int64),
+        np.asarray(_decay(layer.beta), np.int64),
         np.asarray(min(threshold, THRESHOLD_MAX), np.int64),
         stride=layer.stride,
         padding=layer.padding,
@@ -162,8 +183,7 @@ def _excess(network: IntegerNetwork, calibration: EventBatch) -> list[np.ndarray
     peak = np.zeros(network.layers[last].shape_out)
     for block in payloads(network, calibration):
         trace = sim.advance(block, states=[last])[last]
-        if trace.u is not None and trace.v is not None:
-            peak = np.maximum(peak, np.maximum(np.abs(trace.u), np.abs(trace.v)).max((0, 1)))
+        peak = np.maximum(peak, np.maximum(np.abs(trace.u), np.abs(trace.v)).max((0, 1)))
     unit = (1 << STATE_SHIFT) * CURRENT_LIMIT / _HEADROOM
     excess = [np.array([n.peak_u / unit]) for n in sim.neurons]
     if not network.layers[last].spiking:

@@ -6,9 +6,8 @@ import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,83 +16,12 @@ from snnface.errors import InputError
 from snnface.files import file_sha256
 from snnface.hardware import golden, manifest
 from snnface.hardware.certificate import compare, shortcomings, state_steps
-from snnface.hardware.fixed_point import payloads
-from snnface.hardware.integer import IntegerNetwork
+from snnface.hardware.inputs import Clips, read_clips
 
-if TYPE_CHECKING:
-    from snnface.batch import EventBatch
-
-#: Steps and density of the random input where no data is given.
-_RANDOM_STEPS, _RANDOM_DENSITY = 64, 0.05
 OBSERVATION = (
     "u and v are copied by Lava's own LIF models after each of their steps (subclasses that only observe); "
     "spikes are received from the layers' output ports"
 )
-
-
-@dataclass(frozen=True)
-class Clips:
-    """Integer input of N clips of the same length, int32 ``[N, T, *input_shape]``, and where it comes from."""
-
-    x: np.ndarray
-    source: str
-    mode: str
-
-
-def read_clips(path: str | Path, clips: int, split: int = 2) -> EventBatch:
-    """The first clips of a split (0 train, 1 validation, 2 test) of a data set, of all of it where it is empty."""
-    from snnface.batch import collate_events
-    from snnface.datasets.store import Store
-
-    store = Store(path)
-    chosen = np.flatnonzero(np.asarray(store.split) == split)
-    chosen = (chosen if len(chosen) else np.arange(len(store)))[:clips]
-    if len(chosen) == 0:
-        raise InputError(path, "holds no clips", "Give a data set with clips")
-    events = [store.events(int(i)) for i in chosen]
-    return collate_events(events, [int(store.duration_us[i]) for i in chosen], store.width, store.height)
-
-
-def chip_input(
-    network: IntegerNetwork, data: str | Path | None, clips: int, mode: str, seed: int, where: str | Path = "input"
-) -> Clips:
-    """Integer input of a verification: a data set, an array of spikes or payloads, or (None) random spikes."""
-    if data is None:
-        rng = np.random.default_rng(seed)
-        shape = (clips, _RANDOM_STEPS, *network.input_shape)
-        payload = rng.integers(1, 32, shape) if mode == "graded" else 1
-        x = (rng.random(shape) < _RANDOM_DENSITY) * payload
-        return Clips(x.astype(np.int32), f"random, seed {seed}", mode)
-    if Path(data).suffix == ".npy":
-        x = read_spikes(data, network.input_shape)
-        return Clips(x[None], str(data), "graded" if x.max(initial=0) > 1 else mode)
-    if network.host is None:
-        raise InputError(
-            where, "has no manifest, so events cannot be turned into its input", "Give --data SPIKES.npy"
-        )
-    blocks = [block.astype(np.int32) for block in payloads(network, read_clips(data, clips))]
-    return Clips(np.concatenate(blocks).swapaxes(0, 1), str(data), network.host.input_mode)
-
-
-def read_spikes(path: str | Path, input_shape: tuple[int, ...]) -> np.ndarray:
-    """An input array ``[T, *input_shape]`` (or ``[T, N]``) of non-negative integers, int32."""
-    try:
-        x = np.load(path, allow_pickle=False)
-    except FileNotFoundError as e:
-        raise InputError(path, "does not exist", "Check the path") from e
-    except (OSError, ValueError, EOFError) as e:
-        raise InputError(path, f"is not a readable .npy array ({e})", "Write it with numpy.save") from e
-    if not isinstance(x, np.ndarray) or x.ndim < 2 or len(x) == 0 or x[0].size != np.prod(input_shape):
-        raise InputError(
-            path,
-            f"has shape {getattr(x, 'shape', '?')}, the network takes {('T', *input_shape)}",
-            "Give one step a row: [T, C, H, W] or [T, N]",
-        )
-    if x.dtype.kind not in "biuf" or not np.array_equal(x, whole := x.astype(np.int64)):
-        raise InputError(path, "holds values that are not integers", "Give spikes (0 and 1) or integer payloads")
-    if whole.min() < 0 or whole.max() > 255:
-        raise InputError(path, "holds payloads outside 0..255", "Payloads have 8 bits")
-    return whole.reshape(len(x), *input_shape).astype(np.int32)
 
 
 def against_lava(
@@ -145,7 +73,9 @@ def against_golden(net: Path, golden_path: Path) -> tuple[dict[str, Any], list[s
     length = stored.reset_interval or len(x) - len(network.layers)
     about = stored.about | {"against": f"golden:{golden_path}"}
     kept = stored.recording.state_steps.tolist()
-    return _certificate(about, net, x, layers, kept, len(x) // length, length, len(network.layers))
+    return _certificate(
+        about, net, x, layers, kept, (len(x) - len(network.layers)) // length, length, len(network.layers)
+    )
 
 
 def _certificate(
@@ -174,57 +104,6 @@ def _certificate(
         "passed": not found,
     }
     return certificate, found
-
-
-def against_float(
-    checkpoint: Path, peer: str, data: str | Path | None, clips: int
-) -> tuple[dict[str, Any], list[str]]:
-    """Compare our float64 reference with another float64 backend (snnTorch, Norse) on a checkpoint."""
-    import torch
-
-    from snnface import backends, checkpoint as checkpoints
-
-    if data is None or Path(data).suffix == ".npy":
-        raise InputError("verify", f"against {peer} needs events", "Give --data DATA.h5")
-    network = checkpoints.load(checkpoint)[0].to_network()
-    batch = read_clips(data, clips)
-    ours, theirs = (backends.get(n)(network, batch, dtype=torch.float64) for n in ("torch", peer))
-    layers = []
-    for layer, a, b in zip(network.layers, [*ours.spikes, None], [*theirs.spikes, None], strict=False):
-        row: dict[str, Any] = {"name": layer.name, "spiking": layer.spiking, "neurons": layer.neurons}
-        if a is None or b is None:
-            gap = (ours.readout - theirs.readout).abs()
-            limit = 1e-9 * float(ours.readout.abs().max().clamp(min=1))
-            row |= {"spikes": 0, "rate": 0.0, "differing_spikes": 0, "differing_u": None}
-            row |= {"differing_v": int((gap > limit).sum()), "largest_gap": float(gap.max())}
-        else:
-            row |= {"spikes": int(a.sum()), "rate": float(a.to(torch.float64).mean())}
-            row |= {"differing_spikes": int((a != b).sum()), "differing_u": None, "differing_v": None}
-        layers.append(row)
-    steps, count = ours.readout.shape[:2]
-    found = shortcomings([{k: v or 0 if k.startswith("differing") else v for k, v in row.items()} for row in layers])
-    return {
-        "against": peer,
-        "what": "spikes of every step in float64; backends keep currents and membranes of spiking layers to themselves",
-        "versions": {"snnface": __version__, "torch": torch.__version__, peer: _version(peer)},
-        "data": str(data),
-        "input": network.input_mode,
-        "network": str(checkpoint),
-        "clips": count,
-        "steps": steps,
-        "neuron_steps": sum(row["neurons"] for row in layers) * steps * count,
-        "layers": layers,
-        "differing_spikes": sum(row["differing_spikes"] for row in layers),
-        "sha256": {"network": file_sha256(checkpoint.with_suffix(".safetensors")), "input": file_sha256(data)},
-        "found": found,
-        "passed": not found,
-    }, found
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)
 
 
 @contextmanager

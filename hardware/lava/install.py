@@ -20,7 +20,7 @@ NEEDS = ("networkx", "asteval", "scipy", "h5py", "numpy")
 
 
 def status() -> dict[str, Any]:
-    """What is installed: ``lava_nc`` and ``lava_dl`` (version or None), ``patches`` that an import applies, ``missing``."""
+    """What is there: ``lava_nc``, ``lava_dl`` (version or None), its ``patches``, what is ``missing``."""
     found = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
     return {
         "lava_nc": found.get("lava-nc"),

@@ -1,8 +1,8 @@
 """What it takes to import unmodified lava-nc 0.10.0 and lava-dl 0.6.0 on Python ≥ 3.11 with current numpy.
 
 Two module names are filled before the import, and torch is hidden, so that ``netx`` neither needs torch nor
-loads it (it uses it for ten lines of resonator arithmetic and for type hints). Nothing here changes how a network computes: patches
-A and B concern Python and numpy interfaces, patch C keeps sizes from overflowing 8-bit integers.
+loads it (it uses it for ten lines of resonator arithmetic and for type hints). Nothing here changes how a network
+computes: A and B concern Python and numpy interfaces, C keeps sizes from overflowing 8-bit integers.
 """
 
 from __future__ import annotations
@@ -84,10 +84,9 @@ def _tolerant_dataclasses() -> Iterator[None]:
     original = dataclasses.dataclass
 
     def with_factories(cls: type) -> type:
-        for name in cls.__dict__.get("__annotations__", {}):
-            default = cls.__dict__.get(name, dataclasses.MISSING)
+        for name, default in list(vars(cls).items()):
             plain = isinstance(default, (dataclasses.Field, list, dict, set))
-            if not plain and type(default).__hash__ is None:
+            if name in inspect.get_annotations(cls) and not plain and type(default).__hash__ is None:
                 setattr(cls, name, dataclasses.field(default_factory=functools.partial(copy.copy, default)))
         return cls
 

@@ -1,0 +1,91 @@
+"""Input of simulations and verifications: clips of a data set, arrays of spikes, random spikes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snnface.errors import InputError
+from snnface.hardware.fixed_point import payloads
+from snnface.hardware.integer import IntegerNetwork
+
+if TYPE_CHECKING:
+    from snnface.batch import EventBatch
+
+#: Steps and density of the random input where no data is given.
+_RANDOM_STEPS, _RANDOM_DENSITY = 64, 0.05
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Integer input of N clips of the same length, int32 ``[N, T, *input_shape]``, and where it comes from."""
+
+    x: np.ndarray
+    source: str
+    mode: str
+
+
+def read_clips(path: str | Path, clips: int, split: int = 2) -> EventBatch:
+    """The first clips of a split (0 train, 1 validation, 2 test) of a data set, of all of it where it is empty."""
+    from snnface.batch import collate_events
+    from snnface.datasets.store import Store
+
+    store = Store(path)
+    chosen = np.flatnonzero(np.asarray(store.split) == split)
+    chosen = (chosen if len(chosen) else np.arange(len(store)))[:clips]
+    if len(chosen) == 0:
+        raise InputError(path, "holds no clips", "Give a data set with clips")
+    events = [store.events(int(i)) for i in chosen]
+    return collate_events(events, [int(store.duration_us[i]) for i in chosen], store.width, store.height)
+
+
+def chip_input(
+    network: IntegerNetwork,
+    data: str | Path | None,
+    clips: int,
+    mode: str | None = None,
+    seed: int = 0,
+    where: str | Path = "input",
+) -> Clips:
+    """Integer input of a verification: a data set, an array of spikes or payloads, or (None) random spikes.
+
+    ``mode`` "graded" or "unary" (payloads become spikes); default: the manifest's, else what the array holds.
+    """
+    if data is not None and Path(data).suffix != ".npy":
+        if network.host is None:
+            raise InputError(where, "has no manifest that says how to feed it events", "Give --data SPIKES.npy")
+        blocks = [block.astype(np.int32) for block in payloads(network, read_clips(data, clips))]
+        return Clips(np.concatenate(blocks).swapaxes(0, 1), str(data), network.host.input_mode)
+    if data is not None:
+        x, source = read_spikes(data, network.input_shape)[None], str(data)
+    else:
+        rng = np.random.default_rng(seed)
+        shape = (clips, _RANDOM_STEPS, *network.input_shape)
+        x = (rng.random(shape) < _RANDOM_DENSITY) * rng.integers(1, 32, shape).astype(np.int32)
+        source, mode = f"random, seed {seed}", mode or (network.host.input_mode if network.host else "unary")
+    mode = mode or ("graded" if x.max() > 1 else "unary")
+    return Clips(x if mode == "graded" else (x > 0).astype(np.int32), source, mode)
+
+
+def read_spikes(path: str | Path, input_shape: tuple[int, ...]) -> np.ndarray:
+    """An input array ``[T, *input_shape]`` (or ``[T, N]``) of non-negative integers, int32."""
+    try:
+        x = np.load(path, allow_pickle=False)
+    except FileNotFoundError as e:
+        raise InputError(path, "does not exist", "Check the path") from e
+    except (OSError, ValueError, EOFError) as e:
+        raise InputError(path, f"is not a readable .npy array ({e})", "Write it with numpy.save") from e
+    if not isinstance(x, np.ndarray) or x.ndim < 2 or len(x) == 0 or x[0].size != np.prod(input_shape):
+        raise InputError(
+            path,
+            f"has shape {getattr(x, 'shape', '?')}, the network takes {('T', *input_shape)}",
+            "Give one step a row: [T, C, H, W] or [T, N]",
+        )
+    if x.dtype.kind not in "biuf" or not np.array_equal(x, whole := x.astype(np.int64)):
+        raise InputError(path, "holds values that are not integers", "Give spikes (0 and 1) or integer payloads")
+    if whole.min() < 0 or whole.max() > 255:
+        raise InputError(path, "holds payloads outside 0..255", "Payloads have 8 bits")
+    return whole.reshape(len(x), *input_shape).astype(np.int32)
