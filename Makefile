@@ -1,0 +1,62 @@
+# Two commands are enough: make demo, make test. Both make .venv first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Where torch comes from. Empty: pip's own configuration. For a CPU build from PyTorch's own index, for example:
+#   make demo TORCH_INDEX="--index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+# Size of the long evaluation: small (minutes), standard (about an hour on 2 cores), full.
+SIZE ?= standard
+
+.PHONY: demo test results lint types format check clean venv docs
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo     the whole path once: out/demo/report.html and out/demo/summary.json"
+	@echo "make test     the tests"
+	@echo "make results  the long evaluation behind the tables (SIZE=small|standard|full), resumable"
+	@echo "make check    tests, lint and types, as CI runs them"
+	@echo "make format   rewrite the code in the house's format"
+
+venv: $(VENV)/.ready
+
+# torch first, so that nothing after it decides which build it is; packages whose dependencies would replace it
+# (norse asks for torchvision) come with --no-deps and their real needs named.
+$(VENV)/.ready: pyproject.toml Makefile
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(TORCH_INDEX) "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-deps norse
+	$(BIN)/snnface lava install
+	@touch $@
+
+demo: venv
+	$(BIN)/snnface demo --out out/demo --resume
+
+test: venv
+	$(BIN)/python -m pytest
+
+results: venv
+	$(BIN)/snnface results --out out/results --size $(SIZE) --resume
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The rooms install under one name by package-dir; a type checker finds them through a tree of links.
+types: venv
+	@rm -rf .types && mkdir -p .types/snnface
+	@ln -s $(CURDIR)/snnface/* .types/snnface/
+	@for room in converters training hardware; do ln -s $(CURDIR)/$$room .types/snnface/$$room; done
+	cd .types && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml -p snnface
+
+format: venv
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+check: test lint types
+
+clean:
+	rm -rf out .types .pytest_cache .mypy_cache .ruff_cache
