@@ -6,6 +6,7 @@ it, because that one trusts the header and allocates whatever a packet claims as
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from pathlib import Path
@@ -14,13 +15,16 @@ import faery
 import numpy as np
 
 from snnface.io.damage import Damage
-from snnface.io.decoding import Columns, contained, joined
+from snnface.io.decoding import Columns, contained, joined, scratch
 
 SUFFIXES = (".aedat4",)
 #: Coordinates are signed 16-bit numbers.
 LARGEST_SENSOR = 32_767
 _MAGIC = b"#!AER-DAT4.0\r\n"
 _LONGEST_HEADER = 1 << 24
+_PACKET = 8_192
+#: A packet begins with its size, an offset and an identifier.
+_SMALLEST_PACKET = 12
 _DESCRIPTION = (
     ("compression", "string", "LZ4"),
     ("originalOutputName", "string", "events"),
@@ -30,8 +34,13 @@ _DESCRIPTION = (
 
 def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Columns, tuple[int, int], str]:
     """Columns, sensor size and "aedat4" of the first event track of an AEDAT 4 file."""
-    packets = _check_container(path, damage)
-    with contained(path), faery.aedat.Decoder(path) as decoder:
+    packets, table_at = _check_container(path, damage)
+    with contained(damage), contextlib.ExitStack() as stack:
+        if damage.repair and table_at:  # the table at the end is not needed, and may be what is broken
+            data = path.read_bytes()
+            parts = data[:table_at], struct.pack("<q", -1), data[table_at + 8 :]
+            path = stack.enter_context(scratch(".aedat4", *parts))
+        decoder = stack.enter_context(faery.aedat.Decoder(path))
         tracks = [t for t in decoder.tracks() if t.data_type == "events"]
         if not tracks:
             raise damage.lost("holds no event track", "Give a recording with events")
@@ -62,8 +71,8 @@ def _packets(decoder: faery.aedat.Decoder, track: int, count: int, damage: Damag
     return good
 
 
-def _check_container(path: Path, damage: Damage) -> int:
-    """Number of whole packets; raises where the header is not one."""
+def _check_container(path: Path, damage: Damage) -> tuple[int, int]:
+    """Number of whole packets, and where the file says where its table is (0: nowhere); raises on a bad header."""
     file_size = path.stat().st_size
     with path.open("rb") as f:
         magic = f.read(len(_MAGIC))
@@ -73,7 +82,7 @@ def _check_container(path: Path, damage: Damage) -> int:
         start = len(_MAGIC) + 4 + length
         if length > _LONGEST_HEADER or start > file_size:
             raise damage.lost("its header is cut off or garbled")
-        table = _header_table_position(f.read(length), damage)
+        table, table_at = _table_position(f.read(length), damage)
         if table != -1 and not start <= table <= file_size:
             damage.found("truncated_bytes", 1, "is cut off: the table at its end is missing")
         end = table if start <= table <= file_size else file_size
@@ -82,16 +91,19 @@ def _check_container(path: Path, damage: Damage) -> int:
             f.seek(position)
             head = f.read(8)
             body = int.from_bytes(head[4:], "little")
-            if len(head) < 8 or position + 8 + body > end:
+            if len(head) < 8 or body < _SMALLEST_PACKET or position + 8 + body > end:
                 damage.found("truncated_bytes", end - position, f"packet {packets} is cut off or garbled")
                 break
             position += 8 + body
             packets += 1
-    return packets
+    return packets, table_at + len(_MAGIC) + 4 if table_at else 0
 
 
-def _header_table_position(header: bytes, damage: Damage) -> int:
-    """Position of the table at the file's end (−1: none) from the header, whose FlatBuffers offsets are verified."""
+def _table_position(header: bytes, damage: Damage) -> tuple[int, int]:
+    """Position of the table at the file's end (−1: none), and where in the header that stands (0: nowhere).
+
+    Verifies the FlatBuffers offsets, which the native decoder trusts.
+    """
     try:
         (root,) = struct.unpack_from("<I", header)
         (back,) = struct.unpack_from("<i", header, root)
@@ -113,7 +125,7 @@ def _header_table_position(header: bytes, damage: Damage) -> int:
             raise ValueError("description")
     except (struct.error, ValueError) as e:
         raise damage.lost("its header is garbled") from e
-    return table
+    return table, root + offsets[1] if offsets[1] else 0
 
 
 def write(path: Path, events: np.ndarray, size: tuple[int, int]) -> int:
@@ -128,5 +140,6 @@ def write(path: Path, events: np.ndarray, size: tuple[int, int]) -> int:
     track = {key: attribute(kind, value) for key, kind, value in _DESCRIPTION}
     tree = [node("outInfo", root, {}, [node("0", f"{root}0/", track, [node("info", f"{root}0/info/", info, [])])])]
     with faery.aedat.Encoder(path, tree, faery.aedat.LZ4_DEFAULT) as encoder:
-        encoder.write(0, events)
+        for start in range(0, len(events), _PACKET):  # small packets: damage costs little
+            encoder.write(0, events[start : start + _PACKET])
     return 0

@@ -29,7 +29,7 @@ def assemble(
             return
         i = int(np.argmin(good))
         event = ", ".join(f"{n} {int(c[i])}" for n, c in zip("txyp", columns, strict=True))
-        damage.found(reason, bad, f"{what} at event {i} ({event}; {bad} such)")
+        damage.found(reason, bad, f"{what} at event {i} ({event}), {{}} in all")
         columns[:] = [c[good] for c in columns]
 
     width, height = size

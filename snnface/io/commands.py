@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from snnface.io.hdf5_file import SUFFIXES as HDF5
+from snnface.io.hdf5_file import holds_dataset
 from snnface.io.recording import check_file, parse_size, read
 
 
@@ -24,9 +25,9 @@ def info(
     """
     if file.suffix.lower() in HDF5:
         check_file(file)
-        from snnface.io.summary import holds_dataset, summary  # data sets bring Tonic, recordings need none of it
-
         if holds_dataset(file):
+            from snnface.io.summary import summary  # data sets bring Tonic; recordings need none of it
+
             return summary(file)
     recording, report = read(file, repair, parse_size(size))
     first, last = int(recording.t[0]), int(recording.t[-1])

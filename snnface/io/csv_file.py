@@ -17,7 +17,7 @@ _LONGEST_HEADER = 4_096
 def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Columns, tuple[int, int], str]:
     """Columns, sensor size and "csv". The header names the columns, in any order; others are passed over."""
     with path.open("rb") as f:
-        names = [n.strip().lower() for n in f.readline(_LONGEST_HEADER).decode("utf-8", "replace").split(",")]
+        names = [n.strip().lower() for n in f.readline(_LONGEST_HEADER).decode("utf-8-sig", "replace").split(",")]
     missing = [n for n in "txyp" if n not in names]
     if missing:
         raise damage.lost(f"its first line does not name the column {missing[0]}", "Begin it with the line t,x,y,p")

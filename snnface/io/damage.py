@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from snnface.errors import InputError
 
 #: Reasons whose counts are events; the others count bytes, words, rows or packets.
-EVENT_REASONS = frozenset({"outside_sensor", "backwards", "time_jump", "negative_time", "bad_polarity", "undated"})
+EVENT_REASONS = frozenset(
+    {"outside_sensor", "backwards", "time_jump", "negative_time", "bad_polarity", "undated", "garbled_rows"}
+)
 
 
 @dataclass
@@ -19,15 +23,18 @@ class Damage:
     repair: bool
     dropped: dict[str, int] = field(default_factory=dict)
 
-    def found(self, reason: str, count: int, what: str) -> None:
-        """Record ``count`` dropped things; raises :class:`InputError` ``what`` unless repair is wanted."""
+    def found(self, reason: str, count: int | np.integer, what: str) -> None:
+        """Record ``count`` dropped things.
+
+        Unless repair is wanted, raises :class:`InputError` that says ``what``, with the count in place of ``{}``.
+        """
         if not count:
             return
         if not self.repair:
-            raise InputError(self.where, what, "Use --repair to keep the good part")
+            raise InputError(self.where, what.replace("{}", f"{count:,}"), "Use --repair to keep the good part")
         self.drop(reason, count)
 
-    def drop(self, reason: str, count: int) -> None:
+    def drop(self, reason: str, count: int | np.integer) -> None:
         """Record what is left out of healthy files too, such as events before the first time word."""
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + int(count)

@@ -42,31 +42,31 @@ def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Colu
         kind = f"type {data[header.length]:#04x}, {data[header.length + 1]} bytes each"
         raise damage.lost(f"holds records of {kind}, not pixel events", "Give a DAT file of CD events")
     rest = (len(data) - body) % 8
-    damage.found("truncated_bytes", rest, f"ends in the middle of an event ({rest} bytes too many)")
+    damage.found("truncated_bytes", rest, "ends in the middle of an event, {} bytes after the last whole one")
     records = np.frombuffer(data, "<u8", offset=body, count=(len(data) - body) // 8)
     if not records.size:
         raise damage.lost("holds a header but no events")
     cleaned = _clean(records, _BITS[version], size, damage)
     if cleaned is records and not rest:
-        return _decode(path, path, size, f"dat{version}"), size, f"dat{version}"
+        return _decode(path, damage, size, f"dat{version}"), size, f"dat{version}"
     with scratch(".dat", data[:body], cleaned.tobytes()) as clean:
-        return _decode(clean, path, size, f"dat{version}"), size, f"dat{version}"
+        return _decode(clean, damage, size, f"dat{version}"), size, f"dat{version}"
 
 
 def _clean(records: np.ndarray, bits: tuple[int, int], size: tuple[int, int], damage: Damage) -> np.ndarray:
     x = records >> np.uint64(32) & np.uint64((1 << bits[0]) - 1)
     y = records >> np.uint64(32 + bits[0]) & np.uint64((1 << bits[1]) - 1)
     inside = (x < size[0]) & (y < size[1])
-    damage.found("outside_sensor", int((~inside).sum()), f"events lie outside the {size[0]}x{size[1]} sensor")
+    damage.found("outside_sensor", (~inside).sum(), f"{{}} events lie outside the {size[0]}x{size[1]} sensor")
     if not inside.all():
         records = records[inside]
-    ordered = in_order(unwrapped(records & np.uint64(0xFFFFFFFF), 32), JITTER_US)
-    damage.found("backwards", int((~ordered).sum()), "time runs backwards")
+    ordered = in_order(unwrapped(records & np.uint64(0xFFFFFFFF), 32, fall=0.5), JITTER_US)
+    damage.found("backwards", (~ordered).sum(), "time runs backwards at {} events")
     return records if ordered.all() else records[ordered]
 
 
-def _decode(path: Path, where: Path, size: tuple[int, int], version: str) -> Columns:
-    with contained(where), faery.dat.Decoder(path, size, version) as decoder:
+def _decode(path: Path, damage: Damage, size: tuple[int, int], version: str) -> Columns:
+    with contained(damage), faery.dat.Decoder(path, size, version) as decoder:
         if decoder.version != version or tuple(decoder.dimensions) != size:
             raise ValueError(f"the decoder reads the header as {decoder.version}, {decoder.dimensions}")
         t, x, y, payload = joined(list(decoder), polarity="payload")

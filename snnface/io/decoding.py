@@ -10,19 +10,21 @@ from pathlib import Path
 import numpy as np
 
 from snnface.errors import InputError
+from snnface.io.damage import Damage
 
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @contextlib.contextmanager
-def contained(where: Path) -> Iterator[None]:
-    """Turn whatever the native decoder raises, panics included, into an :class:`InputError`."""
+def contained(damage: Damage) -> Iterator[None]:
+    """Turn whatever the native decoder or encoder raises, panics included, into an :class:`InputError`."""
     try:
         yield
-    except (InputError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (InputError, OSError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as e:  # a Rust panic arrives as a BaseException
-        raise InputError(where, f"cannot be decoded ({e})", "Record or copy the file again") from e
+        fix = "Record or copy the file again" if damage.repair else "Try --repair, or copy the file again"
+        raise damage.lost(f"the codec fails ({e})", fix) from e
 
 
 @contextlib.contextmanager

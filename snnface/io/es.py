@@ -21,6 +21,8 @@ LARGEST_SENSOR = 65_535
 LATEST_START_US = 60_000_000
 _MAGIC = b"Event Stream"
 _HEADER = struct.Struct("<12s3BBHH")
+#: Impossible pixels at most this many events apart belong to one stretch of lost framing.
+_NEAR = 64
 _TYPES = {0: "generic", 1: "dvs", 2: "atis", 4: "color"}
 _EVENT = re.compile(rb"[\xfe\xff]*+([^\xfe\xff].{4})", re.DOTALL)
 _WHOLE = re.compile(rb"(?:[\xfe\xff]*+[^\xfe\xff].{4})*+[\xfe\xff]*+", re.DOTALL)
@@ -42,38 +44,50 @@ def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Colu
         raise damage.lost(f"its header states {width}x{height}, not {size[0]}x{size[1]}", "Leave out --size")
     if not width or not height:
         raise damage.lost(f"its header states a sensor of {width}x{height}")
-    end = _good_end(data, (width, height), damage)
-    if end == len(data):
-        return _decode(path, path, kind, height), (width, height), "es"
-    with scratch(".es", data[:end]) as clean:
-        return _decode(clean, path, kind, height), (width, height), "es"
+    cleaned, outside = _clean(data, (width, height), damage)
+    if cleaned is data:
+        return _decode(path, damage, kind, height, outside), (width, height), "es"
+    with scratch(".es", cleaned) as clean:
+        return _decode(clean, damage, kind, height, outside), (width, height), "es"
 
 
-def _good_end(data: bytes, size: tuple[int, int], damage: Damage) -> int:
-    """Where the good part ends: at the first impossible pixel (framing is lost there), or before a cut event."""
-    whole = _WHOLE.match(data, _HEADER.size)
-    end = whole.end() if whole else _HEADER.size
-    damage.found("truncated_bytes", len(data) - end, "ends in the middle of an event")
+def _clean(data: bytes, size: tuple[int, int], damage: Damage) -> tuple[bytes, np.ndarray]:
+    """The file with whole events only and with impossible pixels moved to (0, 0), and which events those are.
+
+    Where such pixels come close together, the framing of the events was lost: those between them go too.
+    """
+    matches = _WHOLE.match(data, _HEADER.size)
+    end = matches.end() if matches else _HEADER.size
+    damage.found(
+        "truncated_bytes", len(data) - end, "ends in the middle of an event, {} bytes after the last whole one"
+    )
     raw = b"".join(_EVENT.findall(data, _HEADER.size, end))
     events = np.frombuffer(raw, [("head", "u1"), ("x", "<u2"), ("y", "<u2")])
-    outside = (events["x"] >= size[0]) | (events["y"] >= size[1])
+    impossible = np.flatnonzero((events["x"] >= size[0]) | (events["y"] >= size[1]))
+    outside = np.zeros(len(events), bool)
+    outside[impossible] = True
+    near = np.flatnonzero(np.diff(impossible) <= _NEAR)
+    for first, last in zip(impossible[near], impossible[near + 1], strict=True):
+        outside[first:last] = True
+    damage.found("outside_sensor", outside.sum(), f"{{}} events lie outside the {size[0]}x{size[1]} sensor")
     if not outside.any():
-        return end
-    first = int(outside.argmax())
-    starts = (m.start() for m in _EVENT.finditer(data, _HEADER.size, end))
-    cut = next(start for i, start in enumerate(starts) if i == first)
-    damage.found(
-        "garbled_bytes", end - cut, f"event {first} lies outside the {size[0]}x{size[1]} sensor; what follows is lost"
-    )
-    return cut
+        return (data if end == len(data) else data[:end]), outside
+    patched = bytearray(data[:end])
+    for bad, match in zip(outside, _EVENT.finditer(data, _HEADER.size, end), strict=True):
+        if bad:
+            patched[match.end() - 4 : match.end()] = bytes(4)
+    return bytes(patched), outside
 
 
-def _decode(path: Path, where: Path, kind: int, height: int) -> Columns:
-    with contained(where), faery.es.Decoder(path, 0) as decoder:
-        packets = list(decoder)
-        if kind == 2:
-            packets = [packet[~packet["exposure"].astype(bool)] for packet in packets]
-        t, x, y, p = joined(packets, polarity="on" if kind == 1 else "polarity")
+def _decode(path: Path, damage: Damage, kind: int, height: int, outside: np.ndarray) -> Columns:
+    """Columns of the events that are not ``outside`` (bool, one for each event of the file)."""
+    with contained(damage), faery.es.Decoder(path, 0) as decoder:
+        packets = [packet for packet in decoder if len(packet)]
+        if not packets:
+            return joined([])
+        events = np.concatenate(packets)
+        keep = ~outside if kind == 1 else ~outside & ~events["exposure"].astype(bool)
+        t, x, y, p = joined([events[keep]], polarity="on" if kind == 1 else "polarity")
         return t, x, height - 1 - y, p
 
 

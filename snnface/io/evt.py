@@ -18,7 +18,7 @@ SUFFIXES = (".raw",)
 LARGEST_SENSOR = 2048
 #: A recording whose times begin later than the counter reaches (24 bits) keeps the rest in the header.
 LATEST_START_US = 1 << 24
-_WORD = {"evt2": np.dtype("<u4"), "evt3": np.dtype("<u2")}
+_WORD: dict[str, np.dtype] = {"evt2": np.dtype("<u4"), "evt3": np.dtype("<u2")}
 _NAMES = {"2": "evt2", "2.0": "evt2", "2.1": "evt2.1", "3": "evt3", "3.0": "evt3"}
 
 
@@ -35,17 +35,17 @@ def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Colu
     word = _WORD[version]
     payload = memoryview(data)[header.length :]
     rest = len(payload) % word.itemsize
-    damage.found("truncated_bytes", rest, f"ends in the middle of a word ({rest} bytes too many)")
+    damage.found("truncated_bytes", rest, "ends in the middle of a word, {} bytes after the last whole one")
     words = np.frombuffer(payload[: len(payload) - rest], word)
     if not words.size:
         raise damage.lost("holds a header but no events")
     cleaned = (clean2 if version == "evt2" else clean3)(words, size, damage)
     if cleaned is words and not rest and payload[:1] != b"%":
-        return _decode(path, path, size, version), size, version
+        return _decode(path, damage, size, version), size, version
     # The filler word ends the header for the decoder, whatever the first byte of the events is.
     filler = np.array([0xE << (word.itemsize * 8 - 4)], word)
     with scratch(".raw", data[: header.length], filler.tobytes(), cleaned.tobytes()) as clean:
-        return _decode(clean, path, size, version), size, version
+        return _decode(clean, damage, size, version), size, version
 
 
 def _version(header: Header, data: bytes, damage: Damage) -> str:
@@ -62,8 +62,8 @@ def _version(header: Header, data: bytes, damage: Damage) -> str:
     return stated.pop()
 
 
-def _decode(path: Path, where: Path, size: tuple[int, int], version: str) -> Columns:
-    with contained(where), faery.evt.Decoder(path, size, version) as decoder:
+def _decode(path: Path, damage: Damage, size: tuple[int, int], version: str) -> Columns:
+    with contained(damage), faery.evt.Decoder(path, size, version) as decoder:
         if decoder.version != version or tuple(decoder.dimensions) != size:
             raise ValueError(f"the decoder reads the header as {decoder.version}, {decoder.dimensions}")
         return joined([packet["events"] for packet in decoder if "events" in packet])

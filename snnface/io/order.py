@@ -10,10 +10,10 @@ import numpy as np
 JITTER_US = 1_000
 
 
-def unwrapped(counter: np.ndarray, bits: int) -> np.ndarray:
-    """A counter of ``bits`` bits as a continuous one, int64 ``[N]``: a fall by more than half its range is a wrap."""
+def unwrapped(counter: np.ndarray, bits: int, fall: float = 0.75) -> np.ndarray:
+    """A counter of ``bits`` bits as a continuous one, int64 ``[N]``: a fall over ``fall`` of its range is a wrap."""
     values = counter.astype(np.int64)
-    wraps = np.diff(values) < -(1 << (bits - 1))
+    wraps = np.diff(values) < -fall * (1 << bits)
     values[1:] += np.cumsum(wraps) << bits
     return values
 

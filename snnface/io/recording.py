@@ -41,9 +41,9 @@ class Report:
     """What reading found: the format, the number of events dropped, and the counts of what was dropped by reason.
 
     Reasons that count events: ``outside_sensor``, ``backwards``, ``time_jump``, ``negative_time``,
-    ``bad_polarity``, and ``undated`` (before the first time word of a RAW file, in healthy files too). The others
-    count bytes, words, rows or packets: ``truncated_bytes``, ``garbled_bytes``, ``unknown_words``,
-    ``unreadable_rows``, ``garbled_packets``.
+    ``bad_polarity``, ``garbled_rows`` (of HDF5), and ``undated`` (before the first time word of a RAW file, in
+    healthy files too). The others count what could not be read as events: ``truncated_bytes``,
+    ``unknown_words``, ``unreadable_rows``, ``garbled_packets``.
     """
 
     format: str
@@ -104,7 +104,7 @@ def write(recording: Recording, path: str | Path) -> int:
     events = np.empty(len(recording), faery.EVENTS_DTYPE)
     events["t"], events["x"], events["y"], events["on"] = recording.t, recording.x, recording.y, recording.p
     try:
-        with atomic_path(path) as temporary, contained(path):
+        with atomic_path(path) as temporary, contained(Damage(path, repair=True)):
             return form.write(temporary, events, size)
     except OSError as e:
         raise InputError(path, f"cannot be written: {e.strerror or e}", "Choose a writable folder") from e

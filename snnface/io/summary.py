@@ -5,21 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from snnface.datasets.store import Store
 from snnface.errors import InputError
-from snnface.io.hdf5_file import is_dataset
-
-
-def holds_dataset(path: Path) -> bool:
-    """Whether a file is HDF5 and a data set of many clips; False where it cannot be opened."""
-    try:
-        with h5py.File(path, "r") as f:
-            return is_dataset(f)
-    except OSError:
-        return False
 
 
 def summary(path: Path) -> dict[str, Any]:
