@@ -216,14 +216,25 @@ class Store:
         with self._open() as file:
             return {name: file[name][rows] for name in FRAME_FIELDS}
 
+    def clip(self, number: int) -> ClipData:
+        """A whole clip, pictures as they are stored."""
+        labels = {name: int(getattr(self, name)[number]) for name in CLIP_FIELDS}
+        pictures = None
+        if self.has_rgb:
+            pictures = [picture.tobytes() for picture in self._encoded(number)]
+        return ClipData(events=self.events(number), rgb=pictures, **labels, **self.frames(number))
+
+    def _encoded(self, clip: int) -> np.ndarray:
+        rows = slice(int(self.frame_offsets[clip]), int(self.frame_offsets[clip + 1]))
+        with self._open() as file:
+            return file["rgb"][rows]
+
     def rgb(self, clip: int) -> np.ndarray | None:
         """Pictures of a clip, uint8 ``[F, H, W, 3]``, or None where the set has none."""
         if not self.has_rgb:
             return None
-        rows = slice(int(self.frame_offsets[clip]), int(self.frame_offsets[clip + 1]))
-        with self._open() as file:
-            encoded = file["rgb"][rows]
-        return np.stack([np.asarray(Image.open(io.BytesIO(picture.tobytes())).convert("RGB")) for picture in encoded])
+        pictures = (Image.open(io.BytesIO(picture.tobytes())) for picture in self._encoded(clip))
+        return np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])
 
     def content_sha256(self) -> str:
         """Hash of everything that the data set says, independent of compression, chunks and who wrote it."""

@@ -1,0 +1,64 @@
+"""``snnface synth``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from snnface.converters.synth import Plan, synthesise
+from snnface.errors import InputError
+
+
+def synth(
+    out: Annotated[Path, typer.Argument(help="Data set to write (HDF5).", show_default=False)],
+    clips: Annotated[int, typer.Option(help="Number of clips.", show_default=False)],
+    identities: Annotated[int, typer.Option(help="Number of people.")] = 10,
+    seconds: Annotated[float, typer.Option(help="Mean length of a clip, s.")] = 2.5,
+    size: Annotated[str, typer.Option(help="Sensor, WIDTHxHEIGHT pixels.")] = "128x128",
+    sensor: Annotated[str, typer.Option(help="Sensor preset: clean, davis346, evk4.")] = "davis346",
+    face: Annotated[str, typer.Option(help="Face model: procedural.")] = "procedural",
+    tasks: Annotated[str, typer.Option(help="au, expression or both.")] = "au,expression",
+    rgb: Annotated[bool, typer.Option(help="Store paired RGB at 30 frames/s.")] = True,
+    workers: Annotated[int, typer.Option(help="Processes; 0 = all cores.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides the content, whatever the workers.")] = 0,
+    first_identity: Annotated[int, typer.Option(help="Number of the first person.")] = 0,
+    split: Annotated[str, typer.Option(help="Fractions of people: train,validation,test.")] = "0.7,0.15,0.15",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+) -> dict[str, Any]:
+    """Make labelled synthetic faces as events (and paired RGB).
+
+    Example: snnface synth faces.h5 --clips 310 --identities 10 --seconds 1.2 --size 64x64
+    """
+    if face != "procedural":
+        raise InputError(f"--face {face}", "is not available", "Use --face procedural")
+    width, height = _size(size)
+    try:
+        fractions = tuple(float(f) for f in split.split(","))
+    except ValueError:
+        fractions = ()
+    if len(fractions) != 3:
+        raise InputError(f"--split {split}", "is not three fractions", "Write for example 0.7,0.15,0.15")
+    plan = Plan(
+        clips=clips,
+        identities=identities,
+        seconds=seconds,
+        width=width,
+        height=height,
+        sensor=sensor,
+        tasks=tuple(tasks.split(",")),
+        rgb=rgb,
+        seed=seed,
+        first_identity=first_identity,
+        split=fractions,
+    )
+    return synthesise(out, plan, workers or os.cpu_count() or 1, resume)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise InputError(f"--size {text}", "is not WIDTHxHEIGHT", "Write for example 64x64")
+    return int(width), int(height)
