@@ -31,8 +31,8 @@ def profile(
     one a baseline, and the memory traffic of network and baselines on the common footing. Energies are µJ per
     second of recording, by a model and not by measurement: every row carries its source.
     """
+    footing, described = load_chip(FOOTING), [load_chip(name) for name in chips]
     counts = count(network, runs)
-    footing = load_chip(FOOTING)
     weighted = network.input_mode != "unary"
     spiking = energy_uj_per_s(counts, footing, weighted)
     baselines = baselines or {}
@@ -45,7 +45,7 @@ def profile(
         "input_spikes": counts.input_spikes,
         "synops_per_s": counts.total("synops") / counts.seconds,
         "layers": [vars(layer) for layer in counts.layers],
-        "chips": [_chip_row(network, counts, load_chip(name), weighted) for name in chips],
+        "chips": [_chip_row(network, counts, chip, weighted) for chip in described],
         "baselines": [_baseline_row(name, macs, footing, spiking) for name, macs in baselines.items()],
         "memory": _memory_rows(counts, baselines, footing),
     }

@@ -13,17 +13,25 @@ import numpy as np
 import torch
 import typer
 
+from snnface.datasets.store import Store
 from snnface.downscale import Downscale, Fit, Rule
+from snnface.errors import InputError
+from snnface.events import Recording
 from snnface.files import atomic_path
 from snnface.io import parse_size, read
+from snnface.io.hdf5_file import holds_dataset
 from snnface.live import Live, describe
 from snnface.stream import open_stream
 from snnface.ticks import csv_blocks, ticks
 
+STANDARD_INPUT = "standard input"
+
 
 def run(
     model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors) or a netx network (.net).")],
-    recording: Annotated[str, typer.Argument(help="A recording, or - for lines t,x,y,p on standard input.")],
+    recording: Annotated[
+        str, typer.Argument(help="A recording, a data set (see --clip), or - for lines t,x,y,p on standard input.")
+    ],
     rate: Annotated[
         Literal["real", "max"], typer.Option(help="real: at the recording's own pace; max: as fast as it goes.")
     ] = "max",
@@ -32,6 +40,7 @@ def run(
     size: Annotated[
         str | None, typer.Option(help="Sensor WxH where the recording does not say it; of -, else the network's.")
     ] = None,
+    clip: Annotated[int, typer.Option(help="Number of the clip where the recording is a data set.", min=0)] = 0,
     fit: Annotated[Fit, typer.Option(help="Keep the centre of another aspect, or all of it with borders.")] = "crop",
     downscale: Annotated[
         Rule, typer.Option(help="mean: events as a small sensor has them; all: every one.")
@@ -44,25 +53,35 @@ def run(
 
     Example: snnface run out/demo/model.safetensors street.raw --rate real --out answers.jsonl
     """
-    given = parse_size(size) if size else None
     stream = open_stream(model)
     _, to_height, to_width = stream.input_shape
-    if recording == "-":
-        source = "standard input"
-        width, height = given or (to_width, to_height)
-        blocks: Iterable[np.ndarray] = csv_blocks(sys.stdin.buffer, width, height)
-    else:
-        source = recording
-        whole, _ = read(recording, size=given)
-        width, height, blocks = whole.width, whole.height, [whole.events]
+    blocks, (width, height), origin = _open(recording, parse_size(size), clip, (to_width, to_height))
+    source = STANDARD_INPUT if recording == "-" else recording
     live = Live(stream, Downscale(width, height, to_width, to_height, fit, downscale), tick_us)
-    flow = ticks(blocks, live.tick_us, source)
+    flow = ticks(blocks, live.tick_us, source, origin)
     with _one_thread(), _lines(out) as file, contextlib.suppress(KeyboardInterrupt):
         for answered in live.run(flow, paced=rate == "real" and recording != "-"):
             if file:
                 file.write(json.dumps(describe(answered, live.scaling.to_sensor)) + "\n")
     answer = {"source": source, "width": width, "height": height, "input_width": to_width, "input_height": to_height}
     return answer | live.summary()
+
+
+def _open(
+    recording: str, size: tuple[int, int] | None, clip: int, network_size: tuple[int, int]
+) -> tuple[Iterable[np.ndarray], tuple[int, int], int | None]:
+    """Blocks of events, sensor size, and where time begins (None: at the first event)."""
+    if recording == "-":
+        size = size or network_size
+        return csv_blocks(sys.stdin.buffer, *size), size, None
+    if not holds_dataset(Path(recording)):
+        whole, _ = read(recording, size=size)
+        return [whole.events], (whole.width, whole.height), None
+    store = Store(recording)
+    if clip >= len(store):
+        raise InputError("--clip", f"{clip} is beyond the data set's {len(store)} clips", "Count from 0")
+    whole = Recording(store.events(clip), store.width, store.height, recording)
+    return [whole.events], (whole.width, whole.height), 0
 
 
 @contextlib.contextmanager

@@ -17,15 +17,18 @@ _READ_BYTES = 1 << 16
 _WIDE = np.dtype([(name, "<i8") for name in "txyp"])
 
 
-def ticks(blocks: Iterable[np.ndarray], tick_us: int, where: object) -> Iterator[tuple[int, np.ndarray]]:
-    """Cut blocks of structured events into ticks, counted from the first event; silent ticks come empty.
+def ticks(
+    blocks: Iterable[np.ndarray], tick_us: int, where: object, origin: int | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Cut blocks of structured events into ticks, counted from ``origin`` µs; silent ticks come empty.
 
-    Tick k takes k·tick < t ≤ (k + 1)·tick µs after the first event, the first tick that event too. It is given
-    as soon as a later event shows that it is over, as (time of the first event, events with t from there).
-    Raises :class:`InputError` where time runs backwards or stands still for more than ten minutes.
+    ``origin`` is the time of the first event where it is not given. Tick k takes k·tick < t ≤ (k + 1)·tick µs
+    after it, the first tick t = 0 too. It is given as soon as a later event shows that it is over, as (origin,
+    events with t from there). Raises :class:`InputError` where time runs backwards or stands still for more than
+    ten minutes.
     """
     waiting: list[np.ndarray] = []
-    origin, end, last = None, tick_us, 0
+    end, last = tick_us, 0
     for block in blocks:
         if len(block) == 0:
             continue
@@ -45,7 +48,7 @@ def ticks(blocks: Iterable[np.ndarray], tick_us: int, where: object) -> Iterator
             yield origin, np.concatenate([*waiting, local[start:stop]])
             waiting, start, end = [], stop, end + tick_us
         waiting.append(local[start:])
-    if origin is not None:
+    if origin is not None and waiting:
         yield origin, np.concatenate(waiting)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,14 +16,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from snnface import checkpoint
 from snnface.backends import get
+from snnface.batch import collate_events
+from snnface.cli import main
+from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
 from snnface.errors import InputError
-from snnface.hardware.baseline_macs import count_macs
+from snnface.hardware import manifest
+from snnface.hardware.baseline_macs import baselines, count_macs
 from snnface.hardware.chip import chip_names, load_chip
 from snnface.hardware.cores import conv_cores, dense_cores, network_cores
 from snnface.hardware.counts import Counts, LayerCounts, count, fan_out
 from snnface.hardware.energy import energy_uj_per_s, latency_us
 from snnface.hardware.profile import profile
+from snnface.hardware.quantise import quantise
 from snnface.input import input_spikes
 from snnface.network import SynapticLayer, conv_shape
 
@@ -257,3 +265,77 @@ def test_unary_input_fits_a_chip_without_payloads():
     network, batch = small.network("unary"), small.batch(60_000)
     (row,) = profile(network, [(batch, get("torch")(network, batch))], ["loihi1"])["chips"]
     assert row["fits"] is True
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory) -> tuple[Path, Path, Path]:
+    """A checkpoint, the same network for the chip with unary input, and a data set of three clips."""
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("profile")
+    config = EncoderConfig(
+        width=16, height=12, conv=[ConvConfig(channels=4)], dense=[DenseConfig(features=8)], heads=class_heads()
+    )
+    encoder = Encoder(config)
+    checkpoint.save(folder / "m.safetensors", encoder, {})
+    clips = [small.clip(100_000, 2_000, seed, 16, 12) for seed in range(3)]
+    calibration = collate_events(clips, [100_000] * 3, 16, 12)
+    manifest.save(folder / "m.net", quantise(encoder.to_network(), calibration, "unary"))
+    return folder / "m.safetensors", folder / "m.net", small.write_dataset(folder / "d.h5", clips, 100_000, 16, 12)
+
+
+def call(capsys, *arguments: object) -> tuple[int, dict | None, str]:
+    """Exit code, JSON answer and standard error of ``snnface profile``."""
+    with pytest.raises(SystemExit) as end:
+        main(["profile", *map(str, arguments), "--json"])
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), json.loads(out) if out else None, err
+
+
+def test_the_command_on_checkpoint_and_network(exported, capsys):
+    model, net, data = exported
+    answers = []
+    for path in (model, net):
+        code, answer, _ = call(capsys, path, "--data", data)
+        assert code == 0
+        assert answer is not None
+        answers.append(answer)
+        assert answer["clips"] == 3
+        assert [row["name"] for row in answer["chips"]] == ["loihi2", "loihi1", "cmos45"]
+        assert [row["name"] for row in answer["baselines"]] == ["matched", "resnet18_lstm"]
+        assert [row["name"] for row in answer["memory"]] == ["spiking", "matched", "resnet18_lstm"]
+    for name in ("neurons", "parameters", "updates", "steps", "input_events", "input_spikes"):
+        assert answers[0][name] == answers[1][name]
+    assert [r["macs_per_s"] for r in answers[0]["baselines"]] == [r["macs_per_s"] for r in answers[1]["baselines"]]
+    assert answers[0]["layers"][0]["synops"] == answers[1]["layers"][0]["synops"], "the same events come in"
+    assert [a["chips"][1]["fits"] for a in answers] == [False, True]
+
+
+def test_the_matched_cnn_has_the_encoder_s_own_products(exported):
+    """The convolution's ones through ones, and the dense sizes by hand, times 30 frames."""
+    network = checkpoint.load(exported[0])[0].to_network()
+    conv = F.conv2d(torch.ones(1, 2, 12, 16), torch.ones(4, 2, 3, 3), None, 2, 1).sum()
+    lstm = 4 * 8 * (8 + 8)
+    assert baselines(network)["matched"] == 30 * (int(conv) + 4 * 6 * 8 * 8 + lstm + 8 * 31)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_one_split(exported, capsys, split):
+    _, answer, _ = call(capsys, exported[0], "--data", exported[2], "--split", split, "--chip", "cmos45")
+    assert answer is not None
+    assert answer["clips"] == 1
+    assert len(answer["chips"]) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--chip", "loihi9"], ["--split", "exam"], ["--data", "absent.h5"], ["--data", "{model}"],
+        ["--data", "{large}"],
+    ],
+)  # fmt: skip
+def test_bad_use_is_one_line(exported, arguments, tmp_path, capsys):
+    model, _, data = exported
+    names = {"model": model, "large": small.write_dataset(tmp_path / "l.h5", [small.clip(9, 9)], 9)}
+    code, answer, error = call(capsys, model, "--data", data, *(a.format(**names) for a in arguments))
+    assert (code, answer) == (2, None)
+    assert error.splitlines()[-1].startswith("error: ")

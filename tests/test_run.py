@@ -108,6 +108,41 @@ def test_bad_use_is_one_line(arguments, model, tmp_path, capsys):
     assert error.count("\n") == 1
 
 
+def test_a_clip_of_a_data_set_keeps_its_own_clock(model, tmp_path, capsys):
+    clips = [small.clip(50_000, 300, seed, 16, 12) for seed in range(2)]
+    clips[1] = clips[1][clips[1]["t"] > 12_000]
+    data, out = small.write_dataset(tmp_path / "d.h5", clips, 50_000, 16, 12), tmp_path / "out.jsonl"
+    code, answer, _ = call(capsys, model, data, "--clip", 1, "--out", out)
+    assert code == 0
+    assert answer is not None
+    assert answer["events"] == len(clips[1])
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [r["t_us"] for r in rows] == [5_000 * (k + 1) for k in range(10)]
+    assert [r["events"] for r in rows[:2]] == [0, 0]
+    code, _, error = call(capsys, model, data, "--clip", 2)
+    assert code == 2
+    assert "2 clips" in error
+
+
+class _Interrupted(io.BytesIO):
+    """A live flow that the user ends with Ctrl-C."""
+
+    def read1(self, size=-1):
+        return super().read1(size) or self._stop()
+
+    def _stop(self):
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_ends_a_live_run_and_keeps_its_answers(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(_Interrupted(b"0,1,1,1\n9000,1,1,0\n21000,1,1,1\n")))
+    out = tmp_path / "out.jsonl"
+    code, answer, _ = call(capsys, model, "-", "--out", out)
+    assert code == 0
+    assert answer is not None
+    assert answer["ticks"] == len(out.read_text().splitlines()) == 4
+
+
 def test_a_broken_flow_leaves_no_half_file(model, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"0,1,1,1\n9000,1,1,0\n8000,1,1,1\n")))
     code, _, error = call(capsys, model, "-", "--out", tmp_path / "out.jsonl")
