@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnface.faces.mesh import EYE_HALF_WIDTH, EYE_S, MOUTH_HALF_WIDTH, MOUTH_Y, TEETH_LOW, CAVITY, Template
+from snnface.faces.mesh import CAVITY, EYE_HALF_WIDTH, EYE_S, MOUTH_HALF_WIDTH, MOUTH_Y, TEETH_LOW, Template
 from snnface.faces.shape import gauss, smoothstep
 
 #: Actions with a left and a right muscle; then those with one amplitude.
@@ -67,8 +67,12 @@ def action_fields(t: Template) -> ActionFields:
     local = np.clip(1 - ((a - EYE_S) / EYE_HALF_WIDTH) ** 2, 0, 1) ** 0.55
     above = (y > 0) | ((y == 0) & (side > 0))
     below = (y < 0) | ((y == 0) & (side < 0))
-    lid_upper = np.where(t.skin & above, local * (1 - smoothstep(y, -0.25, 1.75)), 0.0) / (1 - smoothstep(0.0, -0.25, 1.75))
-    lid_lower = np.where(t.skin & below, local * (1 - smoothstep(-y, -0.3, 1.6)), 0.0) / (1 - smoothstep(0.0, -0.3, 1.6))
+    lid_upper = np.where(t.skin & above, local * (1 - smoothstep(y, -0.25, 1.75)), 0.0) / (
+        1 - smoothstep(0.0, -0.25, 1.75)
+    )
+    lid_lower = np.where(t.skin & below, local * (1 - smoothstep(-y, -0.3, 1.6)), 0.0) / (
+        1 - smoothstep(0.0, -0.3, 1.6)
+    )
     return ActionFields(basis, jaw, lid_upper, lid_lower)
 
 
@@ -112,7 +116,9 @@ def _mirrored_fields(a: np.ndarray, y: np.ndarray, up: np.ndarray) -> dict[int, 
         - (lip * near_low)[:, None] * np.array([0.0, 0.12, 0.0])
     )
     f[14] = pull((2.7, MOUTH_Y), (0.8, 0.8), (0.75, 0.10, -0.8)) + pull((3.7, -7.0), (0.6, 1.1), (-0.1, 0, 0.35))
-    f[15] = pull((2.45, MOUTH_Y - 0.1), (0.85, 1.0), (0.22, -1.05, -0.1)) + pull((2.9, -8.8), (0.9, 0.8), (0.1, -0.3, 0.25))
+    f[15] = pull((2.45, MOUTH_Y - 0.1), (0.85, 1.0), (0.22, -1.05, -0.1)) + pull(
+        (2.9, -8.8), (0.9, 0.8), (0.1, -0.3, 0.25)
+    )
     f[20] = pull(corner, (1.3, 1.1), (1.05, -0.25, -0.35))
     f[16] = (low * lip * near_low)[:, None] * np.array([0.1, -0.7, 0.12])
     f[17] = (
@@ -121,9 +127,26 @@ def _mirrored_fields(a: np.ndarray, y: np.ndarray, up: np.ndarray) -> dict[int, 
         + (gauss(a, d, (0.0, 0.2), (1.5, 0.6)) * up)[:, None] * np.array([0, 0.42, 0.25])
         + pull((2.5, -7.3), (0.6, 0.8), (0, -0.25, 0))
     )
-    f[23] = np.stack([-0.30 * a / 2.5 * np.exp(-0.5 * (d / 0.9) ** 2) * (a < 4) * np.exp(-0.5 * (np.maximum(a - 2.5, 0) / 0.6) ** 2) * 2.5, -0.40 * red, 0.30 * lip * np.exp(-0.5 * (d / 0.6) ** 2)], 1)
-    f[24] = np.stack([0.12 * gauss(a, d, (2.4, 0.0), (0.8, 0.7)), -0.62 * red, -0.45 * lip * np.exp(-0.5 * (d / 0.5) ** 2)], 1)
-    f[24] += pull((0.0, MOUTH_Y - 1.5), (1.7, 0.45), (0, 0.12, 0.25)) + pull((0.0, MOUTH_Y + 1.2), (1.5, 0.4), (0, -0.1, 0.2))
+    f[23] = np.stack(
+        [
+            -0.30
+            * a
+            / 2.5
+            * np.exp(-0.5 * (d / 0.9) ** 2)
+            * (a < 4)
+            * np.exp(-0.5 * (np.maximum(a - 2.5, 0) / 0.6) ** 2)
+            * 2.5,
+            -0.40 * red,
+            0.30 * lip * np.exp(-0.5 * (d / 0.6) ** 2),
+        ],
+        1,
+    )
+    f[24] = np.stack(
+        [0.12 * gauss(a, d, (2.4, 0.0), (0.8, 0.7)), -0.62 * red, -0.45 * lip * np.exp(-0.5 * (d / 0.5) ** 2)], 1
+    )
+    f[24] += pull((0.0, MOUTH_Y - 1.5), (1.7, 0.45), (0, 0.12, 0.25)) + pull(
+        (0.0, MOUTH_Y + 1.2), (1.5, 0.4), (0, -0.1, 0.2)
+    )
     f[25] = np.stack([zero, lip * (0.30 * up * near_up - 0.62 * low * near_low), zero], 1)
     narrow = -0.16 * np.exp(-0.5 * (d / 1.6) ** 2) * np.where(a < 3, a, 3 * np.exp(-0.5 * ((a - 3) / 1.5) ** 2))
     f[26] = np.stack([0.3 * narrow, zero, zero], 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from snnface.errors import InputError
 from snnface.faces import render
-from snnface.faces.landmarks import landmark_vertices
+from snnface.faces.landmarks import facing_vertices, landmark_vertices
 from snnface.faces.mesh import EYE, template
 from snnface.faces.model import LUMA, face_model, face_textures, skin_rows
 from snnface.faces.motion import Motion, State
@@ -19,6 +19,10 @@ from snnface.facs import AUS, EXPRESSIONS
 
 #: Sampling steps (µs) that :meth:`FaceClip.next_time` may take, and how far (pixels) anything may move in one.
 SHORTEST_STEP, LONGEST_STEP, LARGEST_MOVE = 500, 8000, 0.5
+
+
+#: Light that the lens scatters onto every pixel: it limits the contrast as a real lens does.
+STRAY_LIGHT = np.float32(0.012)
 
 
 @dataclass(frozen=True)
@@ -77,20 +81,25 @@ class FaceClip:
         self._eyes = np.flatnonzero(t.part == EYE)
         self._eye_of = t.eye[self._eyes].astype(np.int64)
         self._lid_margin = [
-            int(np.flatnonzero(t.skin & (t.side == 1) & (t.eye == e) & (t.depth == 0) & (np.abs(np.abs(t.s) - 2.9) < 0.1))[0])
+            int(
+                np.flatnonzero(
+                    t.skin & (t.side == 1) & (t.eye == e) & (t.depth == 0) & (np.abs(np.abs(t.s) - 2.9) < 0.1)
+                )[0]
+            )
             for e in range(2)
         ]
-        self._uv = face_textures(spec.identity, self._shrink)[2].copy()
+        self._uv = face_textures(spec.identity, self._shrink)[1].copy()
         self._uv_rest = self._uv[self._eyes].copy()
         self._gaze_texels = 26.0 / self._shrink
         v = len(t.s)
         self._p, self._screen = np.zeros((v, 3), np.float32), np.zeros((v, 3), np.float32)
         self._normals, self._shade = np.zeros((v, 3), np.float32), np.zeros(v, np.float32)
-        self._marks = landmark_vertices()
+        self._marks, self._facing = landmark_vertices(), facing_vertices()
         watched = t.skin & (t.depth == 0) & (np.abs(t.s) < 11) & (t.y > -11.5)
         self._watch = np.unique(np.concatenate([np.flatnonzero(watched)[::9], self._marks, self._lid_margin]))
         self._watch_model = self.model.subset(self._watch)
         self._canvases: dict[int, _Canvas] = {}
+        self._seen: dict[int, np.ndarray] = {}
 
     @property
     def duration_us(self) -> int:
@@ -123,6 +132,9 @@ class FaceClip:
 
     def _watched(self, t_us: int) -> np.ndarray:
         """Picture positions (pixels) of the watched vertices, and gaze and strength of wrinkles on the same scale."""
+        known = self._seen.get(int(t_us))
+        if known is not None:
+            return known
         state = self.state(t_us)
         p = np.empty((len(self._watch), 3), np.float32)
         out = np.empty_like(p)
@@ -130,7 +142,12 @@ class FaceClip:
         head, body = self.scene.head_motion(state.head[0], state.shift[0])
         render.project(p, self._watch_model.follow, head, body, self._camera, out)
         iris = np.sin(np.deg2rad(state.gaze[0])) * 1.5 * self.scene.focal / self.scene.distance
-        return np.concatenate([out[:, 0], out[:, 1], iris, 5.0 * state.channels[0]])
+        places = np.concatenate([out[:, 0], out[:, 1], iris, 5.0 * state.channels[0]])
+        # A step ends where the next one starts: the last few answers are asked for again.
+        if len(self._seen) > 4:
+            self._seen.clear()
+        self._seen[int(t_us)] = places
+        return places
 
     def _place(self, state: State, i: int) -> None:
         self.model.deform(state, i, self._p)
@@ -176,9 +193,9 @@ class FaceClip:
             xy = self._screen[:, :2] - 0.5
             marks[i] = xy[self._marks]
             head, _ = self.scene.head_motion(state.head[i], state.shift[i])
-            world = self._p[self._marks] @ head[:, :3].T + head[:, 3]
+            world = self._p[self._facing] @ head[:, :3].T + head[:, 3]
             towards = np.array([0, 0, self.scene.distance], np.float32) - world
-            visible[i] = ((self._normals[self._marks] @ head[:, :3].T) * towards).sum(1) > 0
+            visible[i] = ((self._normals[self._facing] @ head[:, :3].T) * towards).sum(1) > 0
             box[i, :2], box[i, 2:] = xy[face].min(0), xy[face].max(0)
         return {
             "au_intensity": state.au,
@@ -196,7 +213,7 @@ class _Canvas:
 
     def __init__(self, clip: FaceClip, channels: int) -> None:
         spec, n = clip.spec, clip._samples
-        rgb, luma, _ = face_textures(spec.identity, clip._shrink)
+        rgb, _ = face_textures(spec.identity, clip._shrink)
         tint = clip.scene.tint.astype(np.float32)
         base = rgb * tint
         back = draw_background(np.random.default_rng(clip._back_seed), spec.height * n, spec.width * n)
@@ -227,4 +244,4 @@ class _Canvas:
         render.paint(self.owner, self.planes, self.slant, self.texture, self.image)
         out = np.empty((len(self.image), clip.spec.height, clip.spec.width), np.float32)
         render.gather(self.image, n, self.window, self.row, out)
-        return np.maximum(out, 1e-3)
+        return out + STRAY_LIGHT

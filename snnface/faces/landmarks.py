@@ -8,31 +8,60 @@ import numpy as np
 
 from snnface.faces.mesh import MOUTH_Y, Template, template
 
+Points = list[tuple[float, ...]]
+
 # Template positions (s, y, side of a slit) of the points on the subject's left and on the midline.
-_JAW = [(0.0, -11.2), (2.1, -11.0), (4.1, -10.5), (5.8, -9.7), (7.7, -8.7), (8.9, -7.0), (10.3, -4.75), (10.3, -2.3), (10.3, 0.0)]  # fmt: skip
-_BROW = [(1.2, 1.8), (2.1, 2.4), (3.3, 2.4), (4.1, 2.4), (5.1, 2.1)]
-_BRIDGE = [(0.0, 0.2), (0.0, -1.4), (0.0, -2.8), (0.0, -4.25)]
-_BASE = [(0.0, -5.0), (0.4, -5.0), (1.2, -4.75)]
-_EYE_UP = [(1.7, 0.0, 0), (2.5, 0.0, 1), (3.7, 0.0, 1), (4.5, 0.0, 0)]
-_EYE_LOW = [(3.7, 0.0, -1), (2.5, 0.0, -1)]
+_JAW: Points = [
+    (0.0, -11.2),
+    (2.1, -11.0),
+    (4.1, -10.5),
+    (5.8, -9.7),
+    (7.7, -8.7),
+    (8.9, -7.0),
+    (10.3, -4.75),
+    (10.3, -2.3),
+    (10.3, 0.0),
+]
+_BROW: Points = [(1.2, 1.8), (2.1, 2.4), (3.3, 2.4), (4.1, 2.4), (5.1, 2.1)]
+_BRIDGE: Points = [(0.0, 0.2), (0.0, -1.4), (0.0, -2.8), (0.0, -4.25)]
+_BASE: Points = [(0.0, -5.0), (0.4, -5.0), (1.2, -4.75)]
+_EYE_UP: Points = [(1.7, 0.0, 0), (2.5, 0.0, 1), (3.7, 0.0, 1), (4.5, 0.0, 0)]
+_EYE_LOW: Points = [(3.7, 0.0, -1), (2.5, 0.0, -1)]
 _M = MOUTH_Y
 
 
-def _mirrored(points: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
+def _mirrored(points: Points) -> Points:
     """The same points on the subject's right."""
     return [(-p[0], *p[1:]) for p in points]
 
 
-def _positions() -> list[tuple[float, ...]]:
+def _positions() -> Points:
     jaw = _mirrored(_JAW[:0:-1]) + list(_JAW)
     brows = _mirrored(_BROW[::-1]) + list(_BROW)
     nose = list(_BRIDGE) + _mirrored(_BASE[:0:-1]) + list(_BASE)
     # iBUG goes from the picture's left: the right eye's outer corner first, the left eye's inner corner first.
     right = _mirrored(_EYE_UP[::-1]) + _mirrored([_EYE_LOW[1], _EYE_LOW[0]])
     left = list(_EYE_UP) + list(_EYE_LOW)
-    upper = [(-2.5, _M, 0), (-1.7, _M + 0.4), (-0.8, _M + 0.65), (0.0, _M + 0.65), (0.8, _M + 0.65), (1.7, _M + 0.4), (2.5, _M, 0)]  # fmt: skip
-    lower = [(1.7, _M - 0.65), (0.8, _M - 0.95), (0.0, _M - 0.95), (-0.8, _M - 0.95), (-1.7, _M - 0.65)]
-    inner = [(-2.1, _M, 1), (-0.8, _M, 1), (0.0, _M, 1), (0.8, _M, 1), (2.1, _M, 1), (0.8, _M, -1), (0.0, _M, -1), (-0.8, _M, -1)]  # fmt: skip
+    upper: Points = [
+        (-2.5, _M, 0),
+        (-1.7, _M + 0.4),
+        (-0.8, _M + 0.65),
+        (0.0, _M + 0.65),
+        (0.8, _M + 0.65),
+        (1.7, _M + 0.4),
+        (2.5, _M, 0),
+    ]
+    lower: Points = [(1.7, _M - 0.65), (0.8, _M - 0.95), (0.0, _M - 0.95), (-0.8, _M - 0.95), (-1.7, _M - 0.65)]
+    inner: Points = [
+        (-2.1, _M, 1),
+        (-0.8, _M, 1),
+        (0.0, _M, 1),
+        (0.8, _M, 1),
+        (2.1, _M, 1),
+        (0.8, _M, -1),
+        (0.0, _M, -1),
+        (-0.8, _M, -1),
+    ]
     return jaw + brows + nose + right + left + upper + lower + inner
 
 
@@ -42,6 +71,15 @@ def _nearest(t: Template, point: tuple[float, ...]) -> int:
         allowed &= t.side == point[2]
     distance = np.where(allowed, (t.s - point[0]) ** 2 + (t.y - point[1]) ** 2, np.inf)
     return int(distance.argmin())
+
+
+@cache
+def facing_vertices() -> np.ndarray:
+    """int64 ``[68]``: the vertex whose normal says whether a landmark faces the camera. On the edge of a slit, where
+    skin folds inwards, it is a neighbour on the lip or lid."""
+    t = template()
+    points = [(p[0], p[1] + 0.35 * p[2]) if len(p) == 3 else p for p in _positions()]
+    return np.array([_nearest(t, p) for p in points])
 
 
 @cache

@@ -21,11 +21,11 @@ ARC = 7.6
 _HALF = (0.4, 0.8, 1.2, 1.7, 2.1, 2.5, 2.9, 3.3, 3.7, 4.1, 4.5, 5.1, 5.8, 6.7, 7.7, 8.9, 10.3, 11.9, 14.5, 17.5, 20.7)
 COLUMNS = np.array([-np.pi * ARC, *(-s for s in reversed(_HALF)), 0.0, *_HALF])
 ROWS = np.array(
-    [12.6, 12.3, 11.6, 10.5, 9.3, 8.2, 7.3, 6.5, 5.7, 5.0, 4.4, 3.9, 3.4, 3.0, 2.7, 2.4, 2.1, 1.8, 1.5, 1.2]
-    + [0.95, 0.7, 0.45, 0.2, 0.0, -0.2, -0.45, -0.7, -1.0, -1.4, -1.8, -2.3, -2.8, -3.2, -3.6, -3.95, -4.25]
-    + [-4.5, -4.75, -5.0, -5.3, -5.6, -5.85, -6.1, -6.35, -6.6, -6.82, -7.0, -7.18, -7.4, -7.65, -7.95, -8.3]
-    + [-8.7, -9.2, -9.7, -10.2, -10.7, -11.2, -11.7, -12.3, -13.0, -14.0]
-)
+    [12.6, 12.3, 11.6, 10.5, 9.3, 8.2, 7.3, 6.5, 5.7, 5.0, 4.4, 3.9, 3.4, 3.0, 2.7, 2.4, 2.1, 1.8, 1.5, 1.2,
+     0.95, 0.7, 0.45, 0.2, 0.0, -0.2, -0.45, -0.7, -1.0, -1.4, -1.8, -2.3, -2.8, -3.2, -3.6, -3.95, -4.25,
+     -4.5, -4.75, -5.0, -5.3, -5.6, -5.85, -6.1, -6.35, -6.6, -6.82, -7.0, -7.18, -7.4, -7.65, -7.95, -8.3,
+     -8.7, -9.2, -9.7, -10.2, -10.7, -11.2, -11.7, -12.3, -13.0, -14.0]
+)  # fmt: skip
 
 #: What a vertex belongs to.
 SKIN, EYE, TEETH_UP, TEETH_LOW, CAVITY, BODY, EAR, HAIR = range(8)
@@ -125,15 +125,15 @@ def template() -> Template:
     for i, sign in enumerate((-1, 1)):
         b.slit(grid, row_eye, np.abs(COLUMNS * sign - EYE_S) < EYE_HALF_WIDTH - 0.01, i, 0.3)
     b.slit(grid, row_mouth, np.abs(COLUMNS) < MOUTH_HALF_WIDTH - 0.01, -1, 0.9)
-    unit = np.linspace(-1, 1, 11)
+    unit = np.linspace(-1, 1, 9)
     for i in range(2):
         b.patch(unit, -unit, EYE, eye=i)
     b.patch(np.linspace(-1, 1, 13), np.array([1.0, 0.0, -1.0]), TEETH_UP)
     b.patch(np.linspace(-1, 1, 13), np.array([1.0, 0.0, -1.0]), TEETH_LOW)
     b.patch(np.linspace(-1, 1, 7), np.linspace(1, -1, 5), CAVITY)
-    b.patch(np.linspace(-1, 1, 25), np.linspace(1, -1, 10), BODY)
+    b.patch(np.linspace(-1, 1, 17), np.linspace(1, -1, 10), BODY)
     for i in range(2):
         b.patch(np.linspace(-1, 1, 6), np.linspace(1, -1, 8), EAR, eye=i, flip=i == 0)
-    b.patch(np.linspace(-1, 1, 21), np.linspace(1, -1, 8), HAIR)
+    b.patch(np.linspace(-1, 1, 15), np.linspace(1, -1, 8), HAIR)
     s, y, part, side, eye, depth = (np.concatenate(c) for c in zip(*b.columns, strict=True))
     return Template(s, y, part, side, eye, depth, np.concatenate(b.triangles).astype(np.int32))

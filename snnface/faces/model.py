@@ -45,7 +45,10 @@ class FaceModel:
         """float32 ``[2, 2]``: travel (cm) of the upper and the lower margin of the right and the left eye."""
         out = np.empty((2, 2), np.float32)
         for e, side in enumerate((-1, 1)):
-            upper, lower = self.eye_opening[0] + 0.010 * state.gaze[i, 1], self.eye_opening[1] + 0.004 * state.gaze[i, 1]
+            upper, lower = (
+                self.eye_opening[0] + 0.010 * state.gaze[i, 1],
+                self.eye_opening[1] + 0.004 * state.gaze[i, 1],
+            )
             for au, move in LID_UPPER.items():
                 upper += move * state.channels[i, CHANNEL_INDEX[au, side]]
             for au, move in LID_LOWER.items():
@@ -60,9 +63,21 @@ class FaceModel:
         channels = state.channels[i]
         turn = sum(np.deg2rad(g) * channels[CHANNEL_INDEX[au, 0]] for au, g in JAW_DEGREES.items())
         deform(
-            self.rest, self.basis, channels.astype(np.float32), self.jaw, _JAW_PIVOT, np.float32(turn), self.lid_upper,
-            self.lid_lower, self.eye, self.fold, self.eye_centres, self.lid_travel(state, i), np.float32(EYE_RADIUS * 1.05), out,
-        )  # fmt: skip
+            self.rest,
+            self.basis,
+            channels.astype(np.float32),
+            self.jaw,
+            _JAW_PIVOT,
+            np.float32(turn),
+            self.lid_upper,
+            self.lid_lower,
+            self.eye,
+            self.fold,
+            self.eye_centres,
+            self.lid_travel(state, i),
+            np.float32(EYE_RADIUS * 1.05),
+            out,
+        )
 
 
 _JAW_PIVOT = JAW_PIVOT.astype(np.float32)
@@ -103,17 +118,16 @@ def face_model(identity: int) -> FaceModel:
 
 
 @lru_cache(maxsize=4)
-def face_textures(identity: int, shrink: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Albedo in colour ``[Ht, Wt, 3]`` and as luminance ``[Ht, Wt, 1]`` (float32), and texture coordinates ``[V, 2]``.
+def face_textures(identity: int, shrink: int) -> tuple[np.ndarray, np.ndarray]:
+    """Linear albedo ``[Ht, Wt, 3]`` and texture coordinates (texels) ``[V, 2]``, float32.
 
     ``shrink`` 2 averages 2 × 2 texels, for small pictures.
     """
     atlas = texture_atlas(draw_identity(identity))
     h, w, _ = atlas.shape
     rgb = atlas.reshape(h // shrink, shrink, w // shrink, shrink, 3).mean((1, 3)).astype(np.float32)
-    luma = np.ascontiguousarray((rgb @ LUMA.astype(np.float32))[..., None])
     uv = np.clip(texture_coordinates(template()) / shrink - 0.5, 0, [w / shrink - 1.01, h / shrink - 1.01])
-    return rgb, luma, uv.astype(np.float32)
+    return rgb, uv.astype(np.float32)
 
 
 def skin_rows(shrink: int) -> int:

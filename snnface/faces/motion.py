@@ -168,7 +168,8 @@ class Motion:
             self.stray.append((Pulse(at, 0.35 * whole, at + 0.45 * whole, 0.55 * whole), rng.uniform(0.7, 1.0)))
         steps = rng.poisson(0.8 * seconds)
         self.saccades = [
-            (rng.uniform(0, seconds), rng.uniform(0.03, 0.06), rng.normal(0, 3.0, 2) * (1.0, 0.6)) for _ in range(steps)
+            (rng.uniform(0, seconds), rng.uniform(0.03, 0.06), rng.normal(0, 3.0, 2) * (1.0, 0.6))
+            for _ in range(steps)
         ]
 
     def at(self, t: np.ndarray) -> State:

@@ -16,7 +16,9 @@ _JIT: dict[str, Any] = {"cache": True, "fastmath": True, "nogil": True, "error_m
 
 
 @numba.njit(**_JIT)
-def deform(rest, basis, amount, jaw, jaw_pivot, jaw_turn, lid_up, lid_low, eye, fold, eye_centre, travel, radius, out):  # type: ignore[no-untyped-def]
+def deform(
+    rest, basis, amount, jaw, jaw_pivot, jaw_turn, lid_up, lid_low, eye, fold, eye_centre, travel, radius, out
+):  # type: ignore[no-untyped-def]
     """Move the vertices ``rest`` [V, 3] into ``out``: fields, jaw, lids, then lids pushed in front of the eyeballs
     (and their inner rims ``fold`` [V] cm behind).
 
@@ -52,8 +54,8 @@ def deform(rest, basis, amount, jaw, jaw_pivot, jaw_turn, lid_up, lid_low, eye, 
 def light_vertices(p, triangles, occlusion, light, normals, shade):  # type: ignore[no-untyped-def]
     """Vertex normals [V, 3] of ``p`` and their brightness [V].
 
-    light: direction (3), key strength, ambient, up direction (3), all in the head's frame. Lambert with a little wrap,
-    an ambient term brighter from above, and a weak fill from the camera's side.
+    light: direction (3), key strength, ambient, up direction (3), all in the head's frame. Lambert with a little
+    wrap, an ambient term brighter from above, and a weak fill from the camera's side.
     """
     normals[:] = 0.0
     for i in range(triangles.shape[0]):
@@ -78,7 +80,7 @@ def light_vertices(p, triangles, occlusion, light, normals, shade):  # type: ign
 
 @numba.njit(**_JIT)
 def shade_eyes(p, eye_vertex, eye_of, upper, shade):  # type: ignore[no-untyped-def]
-    """Darken the eyeballs [indices ``eye_vertex``] under the upper lid, whose margin is at height ``upper`` [2] (cm)."""
+    """Darken the eyeballs [indices ``eye_vertex``] under the upper lid, at height ``upper`` [2] (cm)."""
     for i in range(eye_vertex.shape[0]):
         v, e = eye_vertex[i], eye_of[i]
         d = (upper[e] - p[v, 1]) / np.float32(0.55)
@@ -121,8 +123,8 @@ def slants(n, length):  # type: ignore[no-untyped-def]
 def find_visible(screen, triangles, uv, shade, n, slant, planes, depth, owner):  # type: ignore[no-untyped-def]
     """Which triangle each of the ``n`` × ``n`` samples a pixel shows: ``owner`` int32 [H·n, W·n], -1 for none.
 
-    Triangles count when seen from outside (clockwise on the screen). planes [T, 11] receives for each the place of its
-    last corner, then value, slope along x and slope along y of the texture's column, its row and the brightness.
+    Triangles count when seen from outside (clockwise on the screen). planes [T, 11] receives for each the place of
+    its last corner, then value, slope along x and slope along y of the texture's column, its row and the brightness.
     """
     rows, cols = depth.shape
     one, zero, half = np.float32(1.0), np.float32(0.0), np.float32(0.5)
@@ -167,9 +169,10 @@ def find_visible(screen, triangles, uv, shade, n, slant, planes, depth, owner): 
                 wb = bdx * px + bdy * py
                 near = z + zx * px + zy * py
                 # No branches: most triangles are only a few samples wide.
-                wins = (wa >= zero) & (wb >= zero) & (wa + wb <= one) & (near > depth[y, x])
-                depth[y, x] = near if wins else depth[y, x]
-                owner[y, x] = i if wins else owner[y, x]
+                best, old = depth[y, x], owner[y, x]
+                wins = (min(wa, wb, one - wa - wb) >= zero) & (near > best)
+                depth[y, x] = near if wins else best
+                owner[y, x] = np.int32(i) if wins else old
 
 
 @numba.njit(**_JIT)
@@ -220,8 +223,8 @@ def gather(image, n, weights, row, out):  # type: ignore[no-untyped-def]
 def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore[no-untyped-def]
     """Set ``out`` to the texture ``base`` [C, Ht, Wt] darkened or brightened by the layers that are at work.
 
-    Layer i covers the box (row0, row1, col0, col1) and lies at ``starts[i]`` in the flat ``patches``; it multiplies the
-    texture by ``1 + amount[i] · patch``. ``touched`` [layers] remembers what the last call changed.
+    Layer i covers the box (row0, row1, col0, col1) and lies at ``starts[i]`` in the flat ``patches``; it multiplies
+    the texture by ``1 + amount[i] · patch``. ``touched`` [layers] remembers what the last call changed.
     """
     for i in range(boxes.shape[0]):
         if touched[i] or amount[i] != 0.0:
@@ -241,10 +244,6 @@ def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore
 
 
 def window(n: int) -> np.ndarray:
-    """Weights of ``2n - 1`` samples a side (``n`` ≥ 2): a box one pixel wide with soft shoulders that sum to 1."""
-    if n == 1:
-        return np.ones(1, np.float32)
-    half = n // 2
-    w = np.ones(n + 2 * half, np.float32)
-    w[:half] = w[-half:] = 0.5
-    return (w / w.sum()).astype(np.float32)
+    """Weights of ``2n - 1`` samples a side that sum to 1: a tent two pixels wide at its foot, one at half height."""
+    tent = n - np.abs(np.arange(1 - n, n))
+    return (tent / tent.sum()).astype(np.float32)

@@ -26,8 +26,8 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 class Scene:
     """Light: unit ``direction`` in the world, ``key`` and ``ambient`` strength, ``tint`` (linear RGB, mean 1).
 
-    Camera: ``focal`` length (pixels), ``distance`` (cm), ``centre`` of the picture (pixels), and the shift of the body
-    that puts the resting face where it was drawn to be.
+    Camera: ``focal`` length (pixels), ``distance`` (cm), ``centre`` of the picture (pixels), and the shift of the
+    body that puts the resting face where it was drawn to be.
     """
 
     direction: np.ndarray
@@ -84,17 +84,18 @@ def draw_background(rng: np.random.Generator, rows: int, cols: int) -> np.ndarra
     """Static background, linear RGB float32 ``[rows, cols, 3]``: smooth clouds and a few plain shapes."""
     grey = np.zeros((rows, cols))
     side = max(rows, cols)
-    for level in (3, 6, 12, 24):
-        cells = rng.normal(size=(level + 3, level + 3))
-        clouds = zoom(cells, (side + 8) / level, order=3 if side < 600 else 1)
+    for cell in (3, 6, 12, 24):
+        cells = rng.normal(size=(cell + 3, cell + 3))
+        clouds = zoom(cells, (side + 8) / cell, order=3 if side < 600 else 1)
         oy, ox = (int(rng.integers(0, max(n - m, 0) + 1)) for n, m in zip(clouds.shape, (rows, cols), strict=True))
-        grey += clouds[oy : oy + rows, ox : ox + cols] / level**0.7
+        grey += clouds[oy : oy + rows, ox : ox + cols] / cell**0.7
     grey = 0.5 + 0.5 * np.tanh(grey * rng.uniform(0.3, 1.5))
     low, high = sorted(rng.uniform(0.03, 0.8, 2))
     grey = low + (high - low) * grey
     y, x = np.mgrid[0:rows, 0:cols] / side
     for _ in range(int(rng.integers(1, 6))):
-        cx, cy, w, h = rng.uniform(0, 1), rng.uniform(0, 1), *rng.uniform(0.04, 0.3, 2)
+        cx, cy = rng.uniform(0, 1, 2)
+        w, h = rng.uniform(0.04, 0.3, 2)
         turn, level, soft = rng.uniform(0, np.pi), rng.uniform(0.03, 0.8), rng.uniform(0.004, 0.02)
         u, v = (x - cx) * np.cos(turn) + (y - cy) * np.sin(turn), (y - cy) * np.cos(turn) - (x - cx) * np.sin(turn)
         inside = np.hypot(u / w, v / h) - 1 if rng.random() < 0.4 else np.maximum(np.abs(u) / w, np.abs(v) / h) - 1

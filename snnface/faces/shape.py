@@ -40,12 +40,12 @@ _CURVES = [PchipInterpolator(_PROFILE[:, 0], _PROFILE[:, k]) for k in range(1, 6
 
 @dataclass(frozen=True)
 class Rest:
-    """Positions ``[V, 3]`` (cm; x to the subject's left, y up, z forward) of the closed face, and the eyes' centres."""
+    """Positions ``[V, 3]`` (cm; x to the subject's left, y up, z forward) of the closed face, the eyes'
+    centres ``[2, 3]``, and the resting travel of the upper and lower lid (cm)."""
 
     positions: np.ndarray
     eye_centres: np.ndarray
     eye_opening: np.ndarray
-    hair_mask: np.ndarray
 
 
 def gauss(x: np.ndarray, y: np.ndarray, at: tuple[float, float], sigma: tuple[float, float]) -> np.ndarray:
@@ -72,7 +72,11 @@ def _skin(who: Identity, s: np.ndarray, y: np.ndarray) -> np.ndarray:
     ym, zm, ys, w, zb = (c(y) for c in _CURVES)
     low, chin = smoothstep(-y, 3.0, 9.0), smoothstep(-y, 8.0, 10.5)
     w = 1.04 * w * (1 + 0.035 * m["head_width"]) * (1 + low * 0.05 * m["jaw_width"])
-    zm = zm + 0.25 * m["brow_ridge"] * gauss(y, y, (2.2, 2.2), (1.0, 1.0)) - 0.35 * m["forehead_slope"] * smoothstep(y, 2, 9)
+    zm = (
+        zm
+        + 0.25 * m["brow_ridge"] * gauss(y, y, (2.2, 2.2), (1.0, 1.0))
+        - 0.35 * m["forehead_slope"] * smoothstep(y, 2, 9)
+    )
     zm = zm + chin * 0.3 * m["chin_forward"] + 0.2 * m["mouth_forward"] * gauss(y, y, (-7.0, -7.0), (1.4, 1.4))
     phi = s / ARC
     sin, cos = np.sin(phi), np.cos(phi)
@@ -94,7 +98,9 @@ def _features(who: Identity, s: np.ndarray, y: np.ndarray) -> np.ndarray:
     a = np.abs(s)
     z = -1.15 * gauss(a, y, (EYE_S - 0.2, 0.1), (1.5, 0.95)) + 0.30 * gauss(a, y, (3.0, 2.3), (1.9, 0.6))
     z += 0.45 * (1 + 0.5 * m["cheekbones"]) * gauss(a, y, (4.6, -2.6), (1.5, 1.1))
-    z += 0.35 * m["cheek_fullness"] * gauss(a, y, (4.4, -5.8), (1.6, 1.7)) - 0.25 * gauss(a, y, (4.6, -6.0), (1.3, 1.3))
+    z += 0.35 * m["cheek_fullness"] * gauss(a, y, (4.4, -5.8), (1.6, 1.7)) - 0.25 * gauss(
+        a, y, (4.6, -6.0), (1.3, 1.3)
+    )
     length, width = 0.25 * m["nose_length"], 1 + 0.13 * m["nose_width"]
     tip = -4.25 - length
     along = smoothstep(-y, -1.2, -tip + 0.2)
@@ -102,10 +108,16 @@ def _features(who: Identity, s: np.ndarray, y: np.ndarray) -> np.ndarray:
     ridge = (0.45 + (2.3 + 0.35 * m["nose_height"]) * along) * under * smoothstep(-y, -2.4, -0.4)
     z += ridge * np.exp(-0.5 * (a / (width * (0.5 + 0.38 * along))) ** 2)
     z += (0.35 + 0.12 * m["nose_tip"]) * gauss(a, y, (0.0, tip + 0.15), (0.62 * width, 0.5))
-    z += 1.05 * gauss(a, y, (1.12 * width, tip - 0.1), (0.42 * width, 0.45)) * (1 - smoothstep(-y, -tip + 0.3, -tip + 0.9))
+    z += (
+        1.05
+        * gauss(a, y, (1.12 * width, tip - 0.1), (0.42 * width, 0.45))
+        * (1 - smoothstep(-y, -tip + 0.3, -tip + 0.9))
+    )
     d, full = y - MOUTH_Y, 1 + 0.22 * m["lip_fullness"]
     taper = np.clip(1 - (a / 2.7) ** 2, 0, 1) ** 0.7
-    z += 0.42 * full * taper * gauss(a, d, (0.0, 0.42), (3.0, 0.32)) + 0.50 * full * taper * gauss(a, d, (0.0, -0.5), (2.2, 0.36))
+    z += 0.42 * full * taper * gauss(a, d, (0.0, 0.42), (3.0, 0.32)) + 0.50 * full * taper * gauss(
+        a, d, (0.0, -0.5), (2.2, 0.36)
+    )
     z -= 0.22 * taper * gauss(a, d, (0.0, 0.0), (3.0, 0.11))
     z -= 0.30 * gauss(a, d, (2.75, 0.0), (0.5, 0.5)) + 0.35 * gauss(a, y, (0.0, -8.6), (1.7, 0.4))
     z += 0.35 * gauss(a, y, (0.0, -10.1), (1.2, 0.8)) - 0.12 * gauss(a, y, (0.0, -5.9), (0.3, 0.5))
@@ -128,7 +140,7 @@ def _move_features(who: Identity, p: np.ndarray, s: np.ndarray, y: np.ndarray) -
 
 
 def rest_geometry(t: Template, who: Identity) -> Rest:
-    """The closed resting face of ``who`` and the hair's mask per vertex."""
+    """The closed resting face of ``who``."""
     p = np.zeros((len(t.s), 3))
     k = t.skin
     s, y = t.s[k], t.y[k]
@@ -157,7 +169,7 @@ def rest_geometry(t: Template, who: Identity) -> Rest:
     _ears(t, p, who)
     _curtain(t, p, who)
     opening = np.array([1.02 + 0.13 * who.shape["eye_size"], -0.16 - 0.03 * who.shape["eye_size"]])
-    return Rest(p, eyes, opening, mask)
+    return Rest(p, eyes, opening)
 
 
 def _mouth(t: Template, p: np.ndarray, lip: np.ndarray) -> None:
@@ -165,13 +177,26 @@ def _mouth(t: Template, p: np.ndarray, lip: np.ndarray) -> None:
         k = t.part == part
         x = 1.75 * t.s[k]
         p[k, 0], p[k, 1] = x, lip[1] + (top + bottom) / 2 + t.y[k] * (top - bottom) / 2
-        p[k, 2] = lip[2] - back - x**2 / 3.6
+        p[k, 2] = lip[2] - back - x**2 / 2.7
     k = t.part == CAVITY
     x = 3.0 * t.s[k]
     p[k, 0], p[k, 1], p[k, 2] = x, lip[1] + 1.9 * t.y[k] - 0.2, lip[2] - 2.6 - x**2 / 6.5
 
 
-_TORSO = np.array([(-8.0, 4.5, 4.4), (-10.0, 4.6, 4.5), (-12.5, 4.8, 4.6), (-14.0, 5.3, 4.9), (-15.2, 7.5, 5.6), (-16.2, 11.5, 6.2), (-17.5, 15.5, 7.0), (-20.0, 18.5, 8.0), (-25.0, 20.0, 9.0), (-34.0, 20.5, 9.5)])  # fmt: skip
+_TORSO = np.array(
+    [
+        (-8.0, 4.5, 4.4),
+        (-10.0, 4.6, 4.5),
+        (-12.5, 4.8, 4.6),
+        (-14.0, 5.3, 4.9),
+        (-15.2, 7.5, 5.6),
+        (-16.2, 11.5, 6.2),
+        (-17.5, 15.5, 7.0),
+        (-20.0, 18.5, 8.0),
+        (-25.0, 20.0, 9.0),
+        (-34.0, 20.5, 9.5),
+    ]
+)
 
 
 def _body(t: Template, p: np.ndarray) -> None:
@@ -201,4 +226,6 @@ def _curtain(t: Template, p: np.ndarray, who: Identity) -> None:
     length = 3.0 + 16.0 * smoothstep(who.hair_length, 0.55, 1.0)
     bulge = (0.2 + 0.8 * smoothstep(who.hair_length, 0.5, 0.75)) * (1.0 + 0.1 * np.sin(9 * t.s[k] + who.number))
     w = 5.0 + 2.6 * bulge * np.sin(np.pi * np.clip(0.25 + 0.6 * v, 0, 1))
-    p[k] = np.stack([w * np.sin(phi), 3.0 - length * v, -2.5 + 1.2 * np.cos(phi) - 1.5 * (1 - np.abs(np.sin(phi)))], 1)
+    p[k] = np.stack(
+        [w * np.sin(phi), 3.0 - length * v, -2.5 + 1.2 * np.cos(phi) - 1.5 * (1 - np.abs(np.sin(phi)))], 1
+    )

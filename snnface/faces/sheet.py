@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from snnface.facs import AU_NAMES, AUS, EXPRESSIONS
 from snnface.faces.clip import ClipSpec, FaceClip
+from snnface.facs import AU_NAMES, AUS, EXPRESSIONS
 from snnface.files import atomic_path
 
 #: Turns (luminance frames float32 [H, W], times in µs) into a picture of events, uint8 [H, W, 3].
@@ -55,7 +55,11 @@ def contact_sheet(
     sheet = Image.new("RGB", (_LABEL + len(identities) * cells * size, _TITLE + len(actions) * size), "white")
     pen = ImageDraw.Draw(sheet)
     for column, who in enumerate(identities):
-        pen.text((_LABEL + column * cells * size + 4, 1), f"person {who}: rest, apex" + (", events" if events else ""), "black")
+        pen.text(
+            (_LABEL + column * cells * size + 4, 1),
+            f"person {who}: rest, apex" + (", events" if events else ""),
+            "black",
+        )
     for row, action in enumerate(actions):
         name = EXPRESSIONS[action] if expressions else f"{action} {AU_NAMES[action]}"
         pen.text((4, _TITLE + row * size + size // 2 - 6), name, "black")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,10 +36,10 @@ def template_grid(size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
 
 
 def line(x: np.ndarray, y: np.ndarray, path: list[tuple[float, float]], width: float) -> np.ndarray:
-    """A soft stroke along a polyline that thins out at its ends: 1 on the line, ``exp(-½ (distance/width)²)`` beside."""
+    """A soft stroke along a polyline that thins out at its ends: Gaussian of ``width`` beside."""
     points = np.array(path, float)
     best, along = np.full(x.shape, np.inf), np.zeros(x.shape)
-    for k, (p, q) in enumerate(zip(points[:-1], points[1:], strict=True)):
+    for k, (p, q) in enumerate(itertools.pairwise(points)):
         d = q - p
         t = np.clip(((x - p[0]) * d[0] + (y - p[1]) * d[1]) / (d @ d), 0, 1)
         r = (x - p[0] - t * d[0]) ** 2 + (y - p[1] - t * d[1]) ** 2
@@ -84,19 +85,27 @@ def skin_texture(who: Identity) -> np.ndarray:
     shade += (0.10 + 0.28 * who.age) * line(a, y, [(1.55, -4.3), (2.3, -5.4), (2.9, -6.7)], 0.16)
     shade += 0.38 * line(a, y, [(1.35, -3.6), (1.68, -4.2), (1.55, -4.85)], 0.13)
     shade += (0.1 + 0.12 * who.age) * line(a, y, [(1.9, -0.8), (2.6, -1.25), (3.6, -1.3)], 0.12)
-    shade += 0.08 * who.age * sum(line(a, y, [(0, h), (2.5, h + 0.15), (4.5, h - 0.15)], 0.09) for h in (4.0, 5.0, 5.9))
+    shade += (
+        0.08 * who.age * sum(line(a, y, [(0, h), (2.5, h + 0.15), (4.5, h - 0.15)], 0.09) for h in (4.0, 5.0, 5.9))
+    )
     shade += 0.40 * line(a, y, [(1.75, 0.45), (2.6, 0.85), (3.8, 0.85), (4.8, 0.35)], 0.08)
     img *= 1 - np.clip(shade, 0, 0.8)[..., None]
     if who.stubble:
-        beard = smoothstep(-y, 6.6, 8.2) * smoothstep(a + 0.25 * (y + 8), -9, -1) + 0.9 * gauss(a, d, (0.8, 1.1), (1.4, 0.3))
+        beard = smoothstep(-y, 6.6, 8.2) * smoothstep(a + 0.25 * (y + 8), -9, -1) + 0.9 * gauss(
+            a, d, (0.8, 1.1), (1.4, 0.3)
+        )
         beard = np.clip(beard + smoothstep(a, 6.5, 8.5) * smoothstep(-y, 3.0, 6.0), 0, 1) * (y > -12.4)
         grain = np.clip(0.75 + 0.3 * noise(rng, shape, 1.0), 0, 1)
         img = _mix(img, who.hair * 0.8 + who.skin * 0.1, np.clip(who.stubble * beard * grain, 0, 0.9))
     img = _paint_mouth(who, img, a, d, rng)
-    nostril = gauss(a, y, (0.58 * (1 + 0.13 * who.shape["nose_width"]), -4.98 - 0.2 * who.shape["nose_length"]), (0.3, 0.13))
+    nostril = gauss(
+        a, y, (0.58 * (1 + 0.13 * who.shape["nose_width"]), -4.98 - 0.2 * who.shape["nose_length"]), (0.3, 0.13)
+    )
     img *= 1 - 0.85 * np.clip(1.4 * nostril, 0, 1)[..., None]
     inside = np.clip(1 - ((a - EYE_S) / 1.55) ** 2, 0, 1) ** 0.3
-    lash = inside * (smoothstep(y, -0.07, 0.02) * (1 - smoothstep(y, 0.10, 0.26)) + 0.45 * smoothstep(y, -0.13, -0.04) * (y < 0))
+    lash = inside * (
+        smoothstep(y, -0.07, 0.02) * (1 - smoothstep(y, 0.10, 0.26)) + 0.45 * smoothstep(y, -0.13, -0.04) * (y < 0)
+    )
     img = _mix(img, who.hair * 0.25, np.clip(0.92 * lash, 0, 1))
     taper = smoothstep(a, 0.85, 1.5) * (1 - smoothstep(a, 4.2, 5.6))
     half = who.brow_thickness * (0.35 + 0.65 * (1 - smoothstep(a, 2.2, 5.4))) + 0.02
@@ -110,10 +119,14 @@ def skin_texture(who: Identity) -> np.ndarray:
     return np.clip(img, 0.004, 1.0)
 
 
-def _paint_mouth(who: Identity, img: np.ndarray, a: np.ndarray, d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _paint_mouth(
+    who: Identity, img: np.ndarray, a: np.ndarray, d: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     full = 1 + 0.22 * who.shape["lip_fullness"]
     taper = np.clip(1 - (a / 2.52) ** 2, 0, 1)
-    bow = 0.66 * full * taper**0.8 * (1 - 0.22 * np.exp(-((a / 0.35) ** 2)) + 0.10 * np.exp(-(((a - 0.65) / 0.4) ** 2)))
+    bow = (
+        0.66 * full * taper**0.8 * (1 - 0.22 * np.exp(-((a / 0.35) ** 2)) + 0.10 * np.exp(-(((a - 0.65) / 0.4) ** 2)))
+    )
     lower = 0.88 * full * taper**0.6
     red = np.where(d >= 0, 1 - smoothstep(d - bow, -0.08, 0.08), 1 - smoothstep(-d - lower, -0.12, 0.10)) * (a < 2.55)
     grain = 1 + 0.06 * noise(rng, a.shape, (4.0, 1.0))
