@@ -84,9 +84,7 @@ def count(network: Network, runs: Iterable[tuple[EventBatch, Trace]]) -> Counts:
         into_first, active = _input_synops(network, batch, fans[0], inside)
         cells += active
         for i in range(len(network.layers)):
-            source = trace.spikes[i - 1] if i else None
-            synops = into_first if source is None else source.flatten(2).double() @ fans[i].double()
-            synops = synops[: len(inside)] * inside
+            synops = (_driven(trace.spikes[i - 1], fans[i]) if i else into_first)[: len(inside)] * inside
             sums[i, 0] += int(synops.sum())
             busiest[i] = max(busiest[i], int(synops.max()))
             if i < len(trace.spikes):
@@ -105,6 +103,12 @@ def count(network: Network, runs: Iterable[tuple[EventBatch, Trace]]) -> Counts:
         for i, layer in enumerate(network.layers)
     )
     return Counts(layers, clips, steps, microseconds / 1e6, events, cells)
+
+
+def _driven(spikes: Tensor, fan: Tensor) -> Tensor:
+    """Synaptic operations of spikes ``[T, B, ...]``, float64 ``[T, B]``: exact, and one step at a time in memory."""
+    weights = fan.double()
+    return torch.stack([step.flatten(1).double() @ weights for step in spikes])
 
 
 def _input_synops(network: Network, batch: EventBatch, fan: Tensor, inside: Tensor) -> tuple[Tensor, int]:

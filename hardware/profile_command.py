@@ -23,7 +23,8 @@ from snnface.network import Network
 from snnface.progress import track
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
-BATCH = 8
+#: Clips that are run at a time: their spikes at every step stand in memory together.
+BATCH = 4
 
 
 def profile(

@@ -45,8 +45,9 @@ class Live:
     def run(self, ticks: Iterable[tuple[int, np.ndarray]], paced: bool = False) -> Iterator[Answered]:
         """Answer ticks as :func:`snnface.ticks.ticks` gives them; ``paced`` waits for the clock before each."""
         self._warm_up()
-        begin, behind = time.perf_counter(), 0.0
+        begin = None
         for number, (origin, events) in enumerate(ticks, 1):
+            begin = time.perf_counter() if begin is None else begin
             due = begin + number * self.tick_us / 1e6
             if paced:
                 time.sleep(max(0.0, due - time.perf_counter()))

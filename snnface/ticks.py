@@ -36,7 +36,7 @@ def ticks(
             origin = int(block["t"][0])
         local = pack(*(block[name] for name in "txyp"))
         local["t"] -= origin
-        t = local["t"]
+        t = np.ascontiguousarray(local["t"])  # a strided column would be copied at every search
         if t[0] < last:
             raise InputError(where, f"time runs backwards ({last + origin} → {t[0] + origin} µs)", "Sort the events")
         gap = int(np.diff(t, prepend=last).max())
