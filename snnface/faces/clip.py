@@ -227,7 +227,7 @@ class _Canvas:
         self.layers: Wrinkles = layers
         self.touched = np.zeros(len(self.channels), bool)
         self.image, self.depth = np.empty_like(self.back), np.empty(self.back.shape[1:], np.float32)
-        self.owner, self.slant = np.empty(self.depth.shape, np.int32), render.slants(n, max(self.depth.shape))
+        self.owner, self.slant = np.empty(self.depth.shape, np.int32), render.slants(max(self.depth.shape))
         self.planes = np.empty((len(clip._triangles), 11), np.float32)
         self.row = np.empty(spec.width * n, np.float32)
         self.window = render.window(n)

@@ -1,6 +1,6 @@
 """The fast inner part: vertices moved, lit and drawn through a z-buffer (numba, one core, float32).
 
-Samples lie on a Latin pattern (each sample of a pixel has its own row and column offset) and are gathered with a
+Samples lie on an uneven pattern (each sample of a pixel has its own row and column offset) and are gathered with a
 tent a little wider than a pixel, as a lens does, so that an edge that moves by a fraction of a pixel changes the
 light smoothly.
 """
@@ -109,14 +109,11 @@ def project(p, follow, head, body, camera, out):  # type: ignore[no-untyped-def]
         out[v, 2] = inv
 
 
-@numba.njit(**_JIT)
-def slants(n, length):  # type: ignore[no-untyped-def]
-    """Offsets float32 ``[length]``: sample (x, y) lies at (x + slant[y], y - slant[x]), so that within a pixel of
-    ``n`` × ``n`` samples no two share a row or a column."""
-    out = np.empty(length, np.float32)
-    for i in range(length):
-        out[i] = (np.float32(i % n) - np.float32(n - 1) * np.float32(0.5)) / np.float32(n)
-    return out
+def slants(length: int) -> np.ndarray:
+    """Offsets float32 ``[length]``: sample (x, y) lies at (x + slant[y], y - slant[x]), in an uneven order, so that
+    no straight edge crosses many samples of a pixel at once."""
+    order = np.array([0, 4, -3, 1, -4, 3, -1, 2, -2], np.float32) / 9
+    return np.resize(order, length)
 
 
 @numba.njit(**_JIT)
@@ -128,7 +125,7 @@ def find_visible(screen, triangles, uv, shade, n, slant, planes, depth, owner): 
     """
     rows, cols = depth.shape
     one, zero, half = np.float32(1.0), np.float32(0.0), np.float32(0.5)
-    reach = half * np.float32(n - 1) / np.float32(n)
+    reach = np.float32(4 / 9)
     depth[:] = 0.0
     owner[:] = -1
     for i in range(triangles.shape[0]):
@@ -244,6 +241,7 @@ def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore
 
 
 def window(n: int) -> np.ndarray:
-    """Weights of ``2n - 1`` samples a side that sum to 1: a tent two pixels wide at its foot, one at half height."""
-    tent = n - np.abs(np.arange(1 - n, n))
-    return (tent / tent.sum()).astype(np.float32)
+    """Weights of ``n + 2 (n // 2)`` samples a side that sum to 1: a box of a pixel with shoulders of half its height."""
+    weights = np.full(n + 2 * (n // 2), 0.5)
+    weights[n // 2 : n // 2 + n] = 1.0
+    return (weights / weights.sum()).astype(np.float32)
