@@ -33,18 +33,22 @@ class Golden:
 
 def save(path: str | Path, golden: Golden) -> None:
     """Write a golden file atomically."""
-    compact = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
     recording = golden.recording
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as f:
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest") as f:
         f.attrs["network_sha256"] = golden.network_sha256
         f.attrs["reset_interval"] = golden.reset_interval or 0
         f.attrs["reset_offset"] = golden.reset_offset
         f.attrs["about"] = json.dumps(golden.about)
-        f.create_dataset("input", data=golden.input, **compact)
-        f.create_dataset("state_steps", data=recording.state_steps)
+        _store(f, "input", golden.input)
+        _store(f, "state_steps", recording.state_steps)
         for i, arrays in enumerate(zip(recording.s, recording.u, recording.v, strict=True)):
             for name, array in zip("suv", arrays, strict=True):
-                f.create_dataset(f"layer/{i}/{name}", data=array, **compact)
+                _store(f, f"layer/{i}/{name}", array)
+
+
+def _store(f: h5py.File, name: str, array: np.ndarray) -> None:
+    """One compressed chunk a dataset: many small chunks would need more space for their index than for values."""
+    f.create_dataset(name, data=array, chunks=array.shape, compression="gzip", compression_opts=9, shuffle=True)
 
 
 def load(path: str | Path) -> Golden:

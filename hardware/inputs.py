@@ -84,7 +84,7 @@ def read_spikes(path: str | Path, input_shape: tuple[int, ...]) -> np.ndarray:
             f"has shape {getattr(x, 'shape', '?')}, the network takes {('T', *input_shape)}",
             "Give one step a row: [T, C, H, W] or [T, N]",
         )
-    if x.dtype.kind not in "biuf" or not np.array_equal(x, whole := x.astype(np.int64)):
+    if x.dtype.kind not in "biuf" or not np.isfinite(x).all() or not np.array_equal(x, whole := x.astype(np.int64)):
         raise InputError(path, "holds values that are not integers", "Give spikes (0 and 1) or integer payloads")
     if whole.min() < 0 or whole.max() > 255:
         raise InputError(path, "holds payloads outside 0..255", "Payloads have 8 bits")

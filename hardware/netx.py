@@ -30,7 +30,7 @@ from snnface.network import conv_shape
 
 _REFUSED = {
     "dense_rec": "recurrent layers are not simulated",
-    "input": "an input block with neurons (driven through its bias) is not simulated",
+    "input": "only a first input layer without neurons is simulated",
     **dict.fromkeys(("pool", "convT", "unpool", "average", "concat"), "netx cannot run it"),
 }
 
@@ -206,7 +206,8 @@ class _Reader:
 
     def integers(self, index: int, group: Any, name: str) -> np.ndarray:
         value = np.asarray(group[name][()] if isinstance(group, h5py.Group) else group[name])
-        whole = value.astype(np.int64)
+        with np.errstate(invalid="ignore"):
+            whole = value.astype(np.int64)
         if not np.array_equal(whole, value):
             raise self.refuse(index, f"has values in '{name}' that are not integers (netx would truncate them)")
         return whole

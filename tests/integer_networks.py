@@ -18,7 +18,7 @@ def float_network(seed: int = 0, input_mode: str = "graded", readout: bool = Tru
     rng = np.random.default_rng(seed)
     shape: tuple[int, ...] = (2, 12, 16)
     layers = []
-    for name, channels, k, gain in (("conv1", 6, 5, 0.9), ("conv2", 8, 3, 1.1)):
+    for name, channels, k, gain in (("conv1", 6, 5, 0.9), ("conv2", 8, 3, 1.0)):
         weight = gain * rng.normal(size=(channels, shape[0], k, k)) / math.sqrt(shape[0] * k * k)
         out = conv_shape(shape, weight.shape, (2, 2), (k // 2, k // 2), (1, 1))
         layers.append(
@@ -27,7 +27,9 @@ def float_network(seed: int = 0, input_mode: str = "graded", readout: bool = Tru
         shape = out
     inputs = math.prod(shape)
     layers.append(
-        SynapticLayer("dense", "dense", rng.normal(size=(20, inputs)) / math.sqrt(inputs), shape, (20,), 0.78, 0.9)
+        SynapticLayer(
+            "dense", "dense", 0.8 * rng.normal(size=(20, inputs)) / math.sqrt(inputs), shape, (20,), 0.78, 0.9
+        )
     )
     if readout:
         spread = 10.0 ** rng.uniform(-2, 1, (7, 1))

@@ -1,0 +1,51 @@
+"""Makes the networks of tests/golden and records real Lava on them; run it where Lava is installed:
+
+python tests/record_golden.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from integer_networks import clips, float_network, integer_network
+
+from snnface.hardware import manifest
+from snnface.hardware.fixed_point import payloads
+from snnface.hardware.inputs import Clips
+from snnface.hardware.netx import write_net
+from snnface.hardware.quantise import quantise
+from snnface.hardware.verify import against_lava
+
+FOLDER = Path(__file__).parent / "golden"
+
+
+def networks() -> None:
+    """A quantised network with both inputs, and one with groups, dilation, biases, delays and own parameters."""
+    network = float_network(seed=5)
+    calibration = clips(network)
+    manifest.save(FOLDER / "conv.net", quantise(network, calibration, "graded"), variants={"unary": "conv.unary.net"})
+    manifest.save(FOLDER / "conv.unary.net", quantise(network, calibration, "unary"))
+    write_net(FOLDER / "options.net", integer_network(145))
+
+
+def record(net: str, mode: str) -> None:
+    """Record two clips of 14 steps back to back, and print what was compared."""
+    network = manifest.load(FOLDER / net)
+    if network.host is None:
+        rng = np.random.default_rng(0)
+        shape = (2, 14, *network.input_shape)
+        x = (rng.random(shape) < 0.15) * rng.integers(1, 32, shape)
+    else:
+        x = np.concatenate(list(payloads(network, clips(float_network(5), seconds=0.07)))).swapaxes(0, 1)
+    name = f"{Path(net).stem.removesuffix('.unary')}.{mode}.golden.h5"
+    certificate, _ = against_lava(FOLDER / net, Clips(x, "tests/record_golden.py", mode), 120, FOLDER / name)
+    for row in certificate["layers"]:
+        print(name, row)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    networks()
+    for net, mode in (("conv.net", "graded"), ("conv.unary.net", "unary"), ("options.net", "graded")):
+        record(net, mode)
