@@ -193,7 +193,7 @@ def test_light_is_smooth_in_time() -> None:
     frames = np.stack([c.luminance(middle + 200 * k) for k in range(40)])
     contrast = frames.max() - frames.min()
     steps = np.abs(np.diff(frames, axis=0)).max()
-    assert np.abs(frames[-1] - frames[0]).max() > 0.4 * contrast
+    assert np.abs(frames[-1] - frames[0]).max() > 0.1
     # An edge that crosses a pixel changes it in many small steps, never at once.
     assert steps < 0.2 * contrast
 

@@ -241,7 +241,7 @@ def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore
 
 
 def window(n: int) -> np.ndarray:
-    """Weights of ``n + 2 (n // 2)`` samples a side that sum to 1: a box of a pixel with shoulders of half its height."""
+    """Weights of ``n + 2 (n // 2)`` samples a side that sum to 1: a box of a pixel with shoulders half as high."""
     weights = np.full(n + 2 * (n // 2), 0.5)
     weights[n // 2 : n // 2 + n] = 1.0
     return (weights / weights.sum()).astype(np.float32)
