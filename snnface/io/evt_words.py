@@ -67,7 +67,8 @@ def clean3(words: np.ndarray, size: tuple[int, int], damage: Damage) -> np.ndarr
     _report(events, unplaced, outside, clock.wrong, size, damage)
 
     silent = (unplaced | off | clock.wrong) & (events > 0)
-    bad = unknown | clock.remove | bad_row | bad_base | (silent & single)
+    early = (kind == 6) & clock.unset
+    bad = unknown | early | clock.remove | bad_row | bad_base | (silent & single)
     if silent.any():  # a vector without events still moves the column on
         words = np.where(silent & vector, words & 0xF000, words)
     moved = np.flatnonzero(vector & ~silent & (_latest(single) > base) & (column < size[0]))
@@ -83,12 +84,13 @@ def _times3(kind: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray
     if not high.size:
         return high, np.zeros(0, np.int64)
     counter = unwrapped(value[high], 12)
-    repeated = np.diff(counter, prepend=-1) == 0  # sensors repeat TIME_HIGH: the low part goes on
+    step = np.diff(counter, prepend=-1)
+    repeated = step == 0  # sensors repeat TIME_HIGH: the low part goes on
     position = np.flatnonzero((kind == 8) | (kind == 6))
     position = position[position >= high[0]]
     latest = np.searchsorted(high, position, side="right") - 1
     is_high = kind[position] == 8
-    low = np.where(is_high, 0, value[position]).astype(np.int64)
+    low = np.where(is_high, np.where(step < 0, 4095, 0)[latest], value[position]).astype(np.int64)
     goes_on = np.flatnonzero(is_high & repeated[latest])
     low[goes_on] = low[_latest(~(is_high & repeated[latest]))[goes_on]]
     return position, (counter[latest] << 12) | low
@@ -110,7 +112,7 @@ def _over_wraps3(words: np.ndarray) -> np.ndarray:
     """Spell out every wrap of TIME_HIGH that is not 4095 → 0, and every leap to the top: decoders expect both."""
     high = np.flatnonzero(words >> 12 == 8)
     step = np.diff((words[high] & 0xFFF).astype(np.int64), prepend=0)
-    wraps, leaps = (step < -3072) & (step > -4095), step >= 4094
+    wraps, leaps = (step <= -3072) & (step > -4095), step >= 4094
     extra = np.where(wraps, 3, np.where(leaps, 1, 0))
     if not extra.any():
         return words

@@ -11,9 +11,9 @@ JITTER_US = 1_000
 
 
 def unwrapped(counter: np.ndarray, bits: int, fall: float = 0.75) -> np.ndarray:
-    """A counter of ``bits`` bits as a continuous one, int64 ``[N]``: a fall over ``fall`` of its range is a wrap."""
+    """A counter of ``bits`` bits as a continuous one, int64 ``[N]``: a fall by ``fall`` of its range is a wrap."""
     values = counter.astype(np.int64)
-    wraps = np.diff(values) < -fall * (1 << bits)
+    wraps = np.diff(values) <= -fall * (1 << bits)
     values[1:] += np.cumsum(wraps) << bits
     return values
 
@@ -21,7 +21,7 @@ def unwrapped(counter: np.ndarray, bits: int, fall: float = 0.75) -> np.ndarray:
 def in_order(t: np.ndarray, jitter: int = 0) -> np.ndarray:
     """bool ``[N]``: the longest part of ``t`` that never runs backwards.
 
-    With ``jitter``, times that lag behind that part by at most ``jitter`` are kept too. A single wild time is
+    With ``jitter``, times that are off that part by at most ``jitter`` are kept too. A single wild time is
     left out rather than everything after it. Patience sorting, O(N log N), and only where order is disturbed.
     """
     keep = np.ones(len(t), bool)
@@ -35,8 +35,10 @@ def in_order(t: np.ndarray, jitter: int = 0) -> np.ndarray:
     first, last = int(disturbed[0]), int(disturbed[-1]) + 1
     part = t[first:last]
     longest = _longest_ordered(part)
-    held = np.maximum.accumulate(np.where(longest, part, np.iinfo(np.int64).min))
-    keep[first:last] = longest | ((part <= held) & (part >= held - jitter))
+    limits = np.iinfo(np.int64)
+    before = np.maximum.accumulate(np.where(longest, part, limits.min + jitter))
+    after = np.minimum.accumulate(np.where(longest, part, limits.max - jitter)[::-1])[::-1]
+    keep[first:last] = (part >= before - jitter) & (part <= after + jitter)
     return keep
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from snnface.datasets.store import Store
 from snnface.errors import InputError
+from snnface.events import Recording
 
 
 def summary(path: Path) -> dict[str, Any]:
@@ -22,14 +23,16 @@ def summary(path: Path) -> dict[str, Any]:
         first, last, on, events = [], [], 0, 0
         landmarks = False
         for i in range(len(store)):
-            clip = store.events(i)
+            clip = _clip(store, i)
             landmarks = landmarks or bool(np.isfinite(store.frames(i)["landmarks"]).any())
             if len(clip):
-                first.append(int(clip["t"][0]))
-                last.append(int(clip["t"][-1]))
-                on += int(clip["p"].sum())
+                first.append(int(clip.t[0]))
+                last.append(int(clip.t[-1]))
+                on += int(clip.p.sum())
                 events += len(clip)
-    except (OSError, KeyError, RuntimeError) as e:
+    except (OSError, KeyError, RuntimeError, IndexError, ValueError) as e:
+        if isinstance(e, InputError):
+            raise
         raise InputError(path, f"cannot be read as a data set ({e})", "Make it again") from e
     labelled = {"au": (store.au >= 0).any(), "expression": (store.expression >= 0).any(), "landmarks": landmarks}
     return {
@@ -46,3 +49,10 @@ def summary(path: Path) -> dict[str, Any]:
         "format": "dataset",
         "dropped": {},
     }
+
+
+def _clip(store: Store, number: int) -> Recording:
+    try:
+        return Recording(store.events(number), store.width, store.height)
+    except InputError as e:
+        raise InputError(store.path, f"clip {number} is broken: {e.what}", "Make the data set again") from e
