@@ -38,27 +38,28 @@ SENSORS: dict[str, SensorPreset] = {
         SensorPreset("clean", 0.2, 0.2, 0.0, 0.0, 0.0, 0.0, 0, "no noise, equal thresholds: for checks"),
         SensorPreset(
             "davis346",
-            0.20,
-            0.22,
-            0.035 / 0.2,
-            300.0,
-            0.1,
-            0.3,
-            500,
-            "v2e's figures for a DAVIS (Hu, Liu, Delbruck 2021): thresholds 0.2 with 0.03-0.04 spread, cutoff "
-            "300 Hz, leak 0.1 Hz; shot noise between its clean and noisy settings",
+            threshold_on=0.20,
+            threshold_off=0.22,
+            mismatch=0.15,
+            cutoff_hz=300.0,
+            leak_hz=0.1,
+            shot_hz=0.3,
+            refractory_us=500,
+            source="v2e's defaults for a DAVIS346 (Hu, Liu and Delbruck 2021): threshold 0.2 with a spread of 0.03, "
+            "cutoff 300 Hz, leak 0.1 Hz, refractory period 0.5 ms; shot noise between its clean set (0 Hz) and its "
+            "noisy set (5 Hz); OFF 10 % less sensitive than ON is an assumption",
         ),
         SensorPreset(
             "evk4",
-            0.22,
-            0.25,
-            0.03 / 0.22,
-            1000.0,
-            0.05,
-            0.1,
-            200,
-            "IMX636/IMX646 class (Finateu et al. 2020): nominal contrast about 25 %; spread, leak and shot noise "
-            "are assumptions in the range that users report at default biases",
+            threshold_on=0.22,
+            threshold_off=0.25,
+            mismatch=0.03 / 0.22,
+            cutoff_hz=1000.0,
+            leak_hz=0.1,
+            shot_hz=0.1,
+            refractory_us=200,
+            source="IMX636: nominal contrast threshold of 25 % as its makers state it (ln 1.25 = 0.22); everything "
+            "else depends on biases and light and is an assumption in the range that users report",
         ),
     )
 }

@@ -12,3 +12,7 @@ class InputError(ValueError):
     def __init__(self, where: object, what: str, fix: str) -> None:
         self.where, self.what, self.fix = str(where), what.rstrip("."), fix.rstrip(".")
         super().__init__(f"{self.where}: {self.what}. {self.fix}.")
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
+        """Rebuild from the three parts: errors travel back from worker processes."""
+        return InputError, (self.where, self.what, self.fix)

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from snnface.converters.synth import Plan, synthesise
+from snnface.converters.plan import Plan
+from snnface.converters.synth import synthesise
 from snnface.errors import InputError
+from snnface.io import parse_size
 
 
 def synth(
@@ -34,31 +36,27 @@ def synth(
     """
     if face != "procedural":
         raise InputError(f"--face {face}", "is not available", "Use --face procedural")
-    width, height = _size(size)
-    try:
-        fractions = tuple(float(f) for f in split.split(","))
-    except ValueError:
-        fractions = ()
-    if len(fractions) != 3:
-        raise InputError(f"--split {split}", "is not three fractions", "Write for example 0.7,0.15,0.15")
+    pixels = parse_size(size)
+    assert pixels is not None
     plan = Plan(
         clips=clips,
         identities=identities,
         seconds=seconds,
-        width=width,
-        height=height,
+        width=pixels[0],
+        height=pixels[1],
         sensor=sensor,
         tasks=tuple(tasks.split(",")),
         rgb=rgb,
         seed=seed,
         first_identity=first_identity,
-        split=fractions,
+        split=_fractions(split),
     )
     return synthesise(out, plan, workers or os.cpu_count() or 1, resume)
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise InputError(f"--size {text}", "is not WIDTHxHEIGHT", "Write for example 64x64")
-    return int(width), int(height)
+def _fractions(text: str) -> tuple[float, float, float]:
+    try:
+        train, validation, test = (float(f) for f in text.split(","))
+    except ValueError:
+        raise InputError(f"--split {text}", "is not three fractions", "Write for example 0.7,0.15,0.15") from None
+    return train, validation, test

@@ -1,0 +1,58 @@
+"""One clip of a plan: acted, seen by the event sensor and by an ordinary camera, and labelled."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from snnface.converters.plan import LENGTH_SPREAD, Plan
+from snnface.converters.sensors import sensor
+from snnface.converters.simulator import EventSimulator
+from snnface.datasets.store import ClipData
+from snnface.faces import ClipSpec, FaceClip
+
+#: Time between two pictures of the ordinary camera, and between two labels (30 a second), µs.
+FRAME_US = 33_333
+#: The event sensor's exposure is drawn within this factor above and below 1.
+EXPOSURE = 1.5
+
+
+def make_clip(plan: Plan, number: int) -> ClipData:
+    """Clip ``number`` of the plan; length, exposure and everything that happens are drawn whatever the label."""
+    face_seed, sensor_seed, own_seed = np.random.SeedSequence([plan.seed, number]).spawn(3)
+    random = np.random.default_rng(own_seed)
+    seconds = plan.seconds * random.uniform(1 - LENGTH_SPREAD, 1 + LENGTH_SPREAD)
+    exposure = np.float32(EXPOSURE ** random.uniform(-1, 1))
+    identity, au, expression = plan.labels(number)
+    seed = int(face_seed.generate_state(1)[0])
+    clip = FaceClip(ClipSpec(identity, au, expression, seconds, plan.width, plan.height, seed))
+    frame_t_us = np.arange(0, clip.duration_us, FRAME_US, dtype=np.int64)
+    simulator = EventSimulator(plan.width, plan.height, sensor(plan.sensor), int(sensor_seed.generate_state(1)[0]))
+    return ClipData(
+        events=events(clip, simulator, exposure),
+        duration_us=clip.duration_us,
+        identity=identity,
+        au=au,
+        expression=expression,
+        split=plan.split_of(identity),
+        frame_t_us=frame_t_us,
+        rgb=[_jpeg(clip.rgb(int(t))) for t in frame_t_us] if plan.rgb else None,
+        **clip.labels(frame_t_us),
+    )
+
+
+def events(clip: FaceClip, simulator: EventSimulator, exposure: float) -> np.ndarray:
+    """Events of a whole clip ``[E]``, 0 < t ≤ its duration, seen as often as its motion asks for."""
+    t, parts = 0, [simulator.step(exposure * clip.luminance(0), 0)]
+    while t < clip.duration_us:
+        t = min(clip.next_time(t), clip.duration_us)
+        parts.append(simulator.step(exposure * clip.luminance(t), t))
+    return np.concatenate(parts)
+
+
+def _jpeg(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=92, subsampling=0)
+    return buffer.getvalue()

@@ -1,0 +1,91 @@
+"""What a synthetic data set holds: who acts what, how long, and to which split a person belongs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from snnface import __version__
+from snnface.converters.sensors import sensor
+from snnface.datasets.store import SPLITS
+from snnface.errors import InputError
+from snnface.facs import AUS, EXPRESSIONS
+
+#: The labels of each task.
+TASKS: dict[str, int] = {"au": len(AUS), "expression": len(EXPRESSIONS)}
+#: Lengths of clips are drawn within this fraction of the mean.
+LENGTH_SPREAD = 0.2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the content of a data set.
+
+    ``seconds``: mean length of a clip; ``split``: fractions of the people in training, validation and test;
+    ``first_identity``: number of the first person, so that two sets can hold different people.
+
+    Raises
+    ------
+    InputError: a setting is out of range.
+    """
+
+    clips: int
+    identities: int
+    seconds: float
+    width: int
+    height: int
+    sensor: str
+    tasks: tuple[str, ...]
+    rgb: bool
+    seed: int
+    first_identity: int = 0
+    split: tuple[float, float, float] = (0.7, 0.15, 0.15)
+
+    def __post_init__(self) -> None:
+        for name, least in (("clips", 1), ("identities", 1), ("seed", 0), ("first_identity", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"--{name.replace('_', '-')}", f"is below {least}", f"Give a number ≥ {least}")
+        if not 0.5 <= self.seconds <= 3000:
+            raise InputError("--seconds", f"{self.seconds} is not a length of a clip", "Give 0.5 to 3000")
+        if not (16 <= self.width <= 4096 and 16 <= self.height <= 4096):
+            raise InputError("--size", f"{self.width}x{self.height}", "Give sides of 16 to 4096 pixels")
+        if not self.tasks or set(self.tasks) - set(TASKS) or len(set(self.tasks)) < len(self.tasks):
+            raise InputError("--tasks", f"{','.join(self.tasks)!r}", "Give au, expression or au,expression")
+        if len(self.split) != 3 or min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-6:
+            raise InputError("--split", "is not three fractions that sum to 1", "Write for example 0.7,0.15,0.15")
+        sensor(self.sensor)
+
+    def settings(self) -> dict[str, Any]:
+        """The plan and the version of its maker as JSON values: equal settings, equal content."""
+        return asdict(self) | {"tasks": sorted(self.tasks), "split": list(self.split), "version": __version__}
+
+    def labels(self, clip: int) -> tuple[int, int, int]:
+        """Person, action unit and expression of a clip (−1 where it has none).
+
+        Within a task, labels and people take turns at once: any number of clips holds each label and each person
+        equally often (to within one), and no person repeats a label before all have acted all.
+        """
+        au_clips = round(self.clips * TASKS["au"] / sum(TASKS[t] for t in self.tasks)) if "au" in self.tasks else 0
+        task, turn = ("au", clip) if clip < au_clips else ("expression", clip - au_clips)
+        labels = TASKS[task]
+        person = (turn + turn // math.lcm(labels, self.identities)) % self.identities
+        label = turn % labels
+        au, expression = (AUS[label], -1) if task == "au" else (-1, label)
+        return self.first_identity + person, au, expression
+
+    def split_of(self, identity: int) -> int:
+        """0 train, 1 validation, 2 test; a split with a fraction > 0 has at least one person where there are enough."""
+        people = np.random.default_rng([self.seed, 1]).permutation(self.identities)
+        wanted = np.array(self.split) * self.identities
+        counts = np.floor(wanted + 1e-9).astype(int)
+        for s in np.argsort(counts - wanted, kind="stable")[: self.identities - counts.sum()]:
+            counts[s] += 1
+        for s in (0, 2, 1):
+            richest = int(counts.argmax())
+            if self.split[s] > 0 and counts[s] == 0 and counts[richest] > 1:
+                counts[s], counts[richest] = 1, counts[richest] - 1
+        place = int(np.flatnonzero(people == identity - self.first_identity)[0])
+        return int(np.repeat(np.arange(len(SPLITS)), counts)[place])
