@@ -10,7 +10,7 @@ import numpy as np
 
 from snnface.errors import InputError
 from snnface.hardware.fixed_point import payloads
-from snnface.hardware.integer import IntegerNetwork
+from snnface.hardware.integer import PAYLOAD_LIMIT, IntegerNetwork
 
 if TYPE_CHECKING:
     from snnface.batch import EventBatch
@@ -86,6 +86,6 @@ def read_spikes(path: str | Path, input_shape: tuple[int, ...]) -> np.ndarray:
         )
     if x.dtype.kind not in "biuf" or not np.isfinite(x).all() or not np.array_equal(x, whole := x.astype(np.int64)):
         raise InputError(path, "holds values that are not integers", "Give spikes (0 and 1) or integer payloads")
-    if whole.min() < 0 or whole.max() > 255:
-        raise InputError(path, "holds payloads outside 0..255", "Payloads have 8 bits")
+    if whole.min() < 0 or whole.max() > PAYLOAD_LIMIT:
+        raise InputError(path, f"holds payloads outside 0..{PAYLOAD_LIMIT}", "Payloads have 8 bits")
     return whole.reshape(len(x), *input_shape).astype(np.int32)

@@ -33,7 +33,7 @@ def neurons(x: Tensor, neuron: Lif) -> Tensor:
     for step in x:
         spike, syn, mem = cell(step, syn, mem)
         spikes.append(spike)
-    return torch.stack(spikes)
+    return torch.stack(spikes).to(x.dtype)  # snnTorch's spikes are float32 whatever the membrane is
 
 
 run = functools.partial(run_network, neurons=neurons)
