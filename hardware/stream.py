@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from snnface.batch import collate_events
 from snnface.errors import InputError
 from snnface.hardware.fixed_point import check, payloads, simulator
 from snnface.hardware.integer import STATE_SHIFT, IntegerNetwork
 from snnface.hardware.manifest import load
-from snnface.heads import decode
-from snnface.stream import StreamState, Tick, one_step
+from snnface.stream import StreamState, Tick, check_step, read_heads
 
 
 class FixedStream:
@@ -38,9 +37,7 @@ class FixedStream:
 
     def restore(self, state: StreamState) -> None:
         """Go on from a state that :meth:`state` gave; raises :class:`InputError` for another network's."""
-        shapes = [layer.shape_out for layer in self.network.layers]
-        if [a.shape for a in state.u] != shapes or [a.shape for a in state.v] != shapes:
-            raise InputError("stream state", "belongs to another network", "Restore what this network's stream gave")
+        state.check([layer.shape_out for layer in self.network.layers])
         self.reset()
         self._simulator.time = state.step
         for neurons, u, v in zip(self._simulator.neurons, state.u, state.v, strict=True):
@@ -51,15 +48,18 @@ class FixedStream:
 
         Raises :class:`InputError` where a current wraps or a readout leaves its range.
         """
-        batch = one_step(events, self._simulator.time, self.step_us, self.input_shape)
+        step = self._simulator.time
+        check_step(events, step, self.step_us, self.input_shape)
+        local = events.copy()
+        local["t"] -= step * self.step_us
+        batch = collate_events([local], [self.step_us], self.input_shape[2], self.input_shape[1])
         (block,) = payloads(self.network, batch, 1)
         traces = self._simulator.advance(block)
         check(self._simulator)
         counts = [int(t.s.sum()) for t, layer in zip(traces, self.network.layers, strict=True) if layer.spiking]
         scale = self.host.scales[-1] * (1 << STATE_SHIFT)
-        last = traces[-1].s if self.network.layers[-1].spiking else self._simulator.neurons[-1].v[None] / scale
-        answers = decode(torch.from_numpy(np.asarray(last, np.float32)).flatten(2), self.heads)
-        return Tick({name: a[0, 0].numpy() for name, a in answers.items()}, counts)
+        last = traces[-1].s[0, 0] if self.network.layers[-1].spiking else self._simulator.neurons[-1].v[0] / scale
+        return Tick(read_heads(last.ravel().astype(np.float32), self.heads), counts)
 
 
 def open_net(path: str | Path) -> FixedStream:

@@ -26,7 +26,7 @@ def network(mode: str = "exact", seed: int = 0) -> Network:
     layers = (
         layer("conv1", (4, 5, 4), (4, 2, 3, 5), (2, 9, 11), stride=(2, 3), padding=(1, 2)),
         layer("conv2", (6, 5, 2), (6, 2, 3, 2), (4, 5, 4), padding=(1, 0), dilation=(1, 2), groups=2, threshold=2.0),
-        layer("dense1", (8,), (8, 60), (6, 5, 2), threshold=4.0),
+        layer("dense1", (8,), (8, 60), (60,), threshold=4.0),
         layer("readout", (5,), (5, 8), (8,), spiking=False),
     )
     heads = {

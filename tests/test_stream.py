@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 import small_networks as small
@@ -18,7 +16,7 @@ from snnface.hardware.quantise import quantise
 from snnface.hardware.stream import FixedStream
 from snnface.heads import decode
 from snnface.live import Live
-from snnface.stream import Stream, Tick
+from snnface.stream import Stream
 from snnface.ticks import ticks
 
 DURATION_US = 80_000
@@ -36,7 +34,7 @@ def test_stream_equals_the_batch_backend(mode):
     batch = collate_events([events], [DURATION_US], small.WIDTH, small.HEIGHT)
     trace = get("torch")(network, batch, dtype=torch.float64)
     expected = decode(trace.readout, network.heads)
-    stream = Stream(network, torch.float64)
+    stream = Stream(network, np.float64)
     given_answers = [stream.tick(part) for part in steps_of(events, network.step_us)]
     assert len(given_answers) == len(trace.readout) == 40
     for k, tick in enumerate(given_answers):
@@ -48,7 +46,7 @@ def test_stream_equals_the_batch_backend(mode):
 
 def test_single_precision_stays_close():
     network, parts = small.network(), steps_of(small.clip(DURATION_US, 900), small.STEP_US)
-    single, double = Stream(network), Stream(network, torch.float64)
+    single, double = Stream(network), Stream(network, np.float64)
     for part in parts:
         np.testing.assert_allclose(
             single.tick(part).answers["landmarks"], double.tick(part).answers["landmarks"], rtol=0, atol=1e-3
@@ -137,38 +135,51 @@ def test_a_tick_that_is_no_multiple_of_the_step_is_refused(tick_us):
         Live(Stream(small.network()), identity(), tick_us)
 
 
-class _Slow:
-    """A network that takes its time."""
+class _Clock:
+    """A clock that only moves when somebody waits or works."""
 
-    input_shape, step_us, heads = (2, small.HEIGHT, small.WIDTH), small.STEP_US, {}
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class _Slow(Stream):
+    """A network that takes 1 ms a step, 12 ms where there are many events."""
+
+    def __init__(self, clock: _Clock) -> None:
+        super().__init__(small.network())
+        self.clock = clock
 
     def tick(self, events):
-        time.sleep(0.012 if len(events) > 2 else 0.0)
-        return Tick({}, [])
-
-    def state(self):
-        return None
-
-    def restore(self, state):
-        assert state is None
-
-    def reset(self):
-        pass
+        self.clock.sleep(0.012 if len(events) > 2 else 0.001)
+        return super().tick(events)
 
 
-def test_pace_latency_and_lateness():
-    tick_us = 10_000
+@pytest.mark.parametrize("paced", [True, False])
+def test_pace_latency_and_lateness(paced, monkeypatch):
+    """Ticks of 10 ms that end at 10, 20 … 60 ms; the first and the last take 16 ms, the others 5."""
+    clock = _Clock()
+    monkeypatch.setattr("snnface.live.time", clock)
     t = [0, *[1] * 5, 10_001, 20_001, 30_001, 40_001, *[50_001] * 5]
-    events = pack(t, [0] * len(t), [0] * len(t), [1] * len(t))
-    live = Live(_Slow(), Downscale(small.WIDTH, small.HEIGHT, small.WIDTH, small.HEIGHT, rule="all"), tick_us)
-    begin = time.perf_counter()
-    assert len(list(live.run(ticks([events], tick_us, "x"), paced=True))) == 6
-    assert time.perf_counter() - begin >= 0.060
+    events = pack(t, np.arange(len(t)) % 11, [0] * len(t), [1] * len(t))
+    live = Live(_Slow(clock), identity(), 10_000)
+    begin = clock.now + 0.001  # the warm-up's step
+    assert len(list(live.run(ticks([events], 10_000, "x"), paced))) == 6
     summary = live.summary()
-    assert summary["late"] == 2
+    work = [0.016, 0.005, 0.005, 0.005, 0.005, 0.016]
+    assert live.latencies == pytest.approx(work)
+    assert clock.now - begin == pytest.approx(0.060 + 0.016 if paced else sum(work))
+    assert summary["late"] == (3 if paced else 2)  # paced, the second tick waits for the first
     assert summary["largest_tick_events"] == 6
-    assert summary["p50_us"] < 10_000 < 12_000 <= summary["p99_us"]
-    assert summary["events_per_s"] == pytest.approx(len(t) / sum(live.latencies))
+    assert summary["p50_us"] == pytest.approx(5_000)
+    assert summary["slowest_us"] == pytest.approx(16_000)
+    assert summary["real_time_factor"] == pytest.approx(0.060 / sum(work))
+    assert summary["events_per_s"] == pytest.approx(len(t) / sum(work))
 
 
 def test_the_summary_of_nothing():
