@@ -20,6 +20,10 @@ class FixedStream:
     def __init__(self, network: IntegerNetwork, where: object = "network") -> None:
         if network.host is None or len(network.input_shape) != 3:
             raise InputError(where, "has no manifest beside it", "Stream a network that snnface export wrote")
+        if any(layer.delay is not None for layer in network.layers):
+            raise InputError(
+                where, "has synaptic delays, which a stream's state does not hold", "Use snnface simulate"
+            )
         self.network, self.host = network, network.host
         channels, height, width = network.input_shape
         self.input_shape = (channels, height, width)

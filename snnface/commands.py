@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
 import numpy as np
-import torch
 import typer
 
 from snnface.datasets.store import Store
@@ -59,7 +58,7 @@ def run(
     source = STANDARD_INPUT if recording == "-" else recording
     live = Live(stream, Downscale(width, height, to_width, to_height, fit, downscale), tick_us)
     flow = ticks(blocks, live.tick_us, source, origin)
-    with _one_thread(), _lines(out) as file, contextlib.suppress(KeyboardInterrupt):
+    with _lines(out) as file, contextlib.suppress(KeyboardInterrupt):
         for answered in live.run(flow, paced=rate == "real" and recording != "-"):
             if file:
                 file.write(json.dumps(describe(answered, live.scaling.to_sensor)) + "\n")
@@ -82,17 +81,6 @@ def _open(
         raise InputError("--clip", f"{clip} is beyond the data set's {len(store)} clips", "Count from 0")
     whole = Recording(store.events(clip), store.width, store.height, recording)
     return [whole.events], (whole.width, whole.height), 0
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """A tick is too small to share out: waking other threads costs more than they give."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

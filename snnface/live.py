@@ -15,6 +15,8 @@ from snnface.facs import AU_NAMES, AUS, EXPRESSIONS
 from snnface.stream import Streaming, Tick
 
 TOP_AUS = 3
+#: Sizes of the heads whose answers have names; landmarks are x, y of 5, 68 or 98 points.
+HEAD_SIZES = {"au": (len(AUS),), "expression": (len(EXPRESSIONS),), "landmarks": (10, 136, 196)}
 
 
 class Answered(NamedTuple):
@@ -102,9 +104,10 @@ class Live:
 def describe(answered: Answered, to_sensor: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
     """One tick in JSON's terms: the likeliest action units, the expressions, landmarks in sensor pixels.
 
-    Probabilities are the softmax of the heads' logits at the tick's end; a head that is absent has no entry.
+    Probabilities are the softmax of the heads' logits at the tick's end. A head that is absent or of another size
+    has no entry.
     """
-    answers = answered.tick.answers
+    answers = {name: a for name, a in answered.tick.answers.items() if len(a) in HEAD_SIZES.get(name, ())}
     row: dict[str, Any] = {"t_us": answered.t_us, "events": answered.events, "events_in": answered.events_in}
     row["spikes"] = answered.tick.spikes
     if "au" in answers:

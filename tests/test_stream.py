@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import small_networks as small
@@ -184,3 +186,20 @@ def test_pace_latency_and_lateness(paced, monkeypatch):
 
 def test_the_summary_of_nothing():
     assert Live(Stream(small.network()), identity()).summary()["p99_us"] is None
+
+
+def test_a_stream_of_a_network_without_manifest_or_with_delays_is_refused():
+    network = quantise(small.network("graded"), small.batch(DURATION_US, events=900))
+    with pytest.raises(InputError, match="no manifest"):
+        FixedStream(replace(network, host=None))
+    last = network.layers[-1]
+    delayed = replace(last, delay=np.ones_like(last.weight))
+    with pytest.raises(InputError, match="delays"):
+        FixedStream(replace(network, layers=(*network.layers[:-1], delayed)))
+
+
+@pytest.mark.parametrize(("x", "y", "p"), [(small.WIDTH, 0, 1), (0, small.HEIGHT, 1), (-1, 0, 1), (0, 0, 2)])
+def test_events_outside_the_input_are_refused(x, y, p):
+    event = np.array([(1, x, y, p)], [(n, "<i8") for n in "txyp"])
+    with pytest.raises(InputError, match="the network takes"):
+        Stream(small.network()).tick(event)
