@@ -66,8 +66,12 @@ def _chip_row(network: Network, counts: Counts, chip: Chip, weighted: bool) -> d
         cores = network_cores(network, chip.core)
         parts = latency_us(network, counts, chip, cores)
         payloads = weighted and not chip.graded_input
-        row |= {"latency_us": sum(parts.values()), "latency_parts_us": parts, "cores": sum(cores)}
-        row |= {"cores_of_layers": cores, "fits": sum(cores) <= chip.core.cores.value and not payloads}
+        row |= {"latency_us": sum(parts.values())} | {f"latency_{name}_us": us for name, us in parts.items()}
+        row |= {
+            "cores": sum(cores),
+            "cores_of_layers": cores,
+            "fits": sum(cores) <= chip.core.cores.value and not payloads,
+        }
         if payloads:
             model += "; this chip's spikes carry no payloads: it would need the unary input"
     return {**row, "model": model, "source": chip.source}
