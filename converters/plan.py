@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from snnface import __version__
+from snnface import converters, faces
 from snnface.converters.sensors import sensor
 from snnface.datasets.store import SPLITS
 from snnface.errors import InputError
@@ -59,8 +62,8 @@ class Plan:
         sensor(self.sensor)
 
     def settings(self) -> dict[str, Any]:
-        """The plan and the version of its maker as JSON values: equal settings, equal content."""
-        return asdict(self) | {"tasks": sorted(self.tasks), "split": list(self.split), "version": __version__}
+        """The plan and the hash of the code that carries it out, as JSON values: equal settings, equal content."""
+        return asdict(self) | {"tasks": sorted(self.tasks), "split": list(self.split), "code": _code_sha256()}
 
     def labels(self, clip: int) -> tuple[int, int, int]:
         """Person, action unit and expression of a clip (−1 where it has none).
@@ -77,7 +80,7 @@ class Plan:
         return self.first_identity + person, au, expression
 
     def split_of(self, identity: int) -> int:
-        """0 train, 1 validation, 2 test; a split with a fraction > 0 has at least one person where there are enough."""
+        """0 train, 1 validation, 2 test; a split with a fraction > 0 has a person where there are enough of them."""
         people = np.random.default_rng([self.seed, 1]).permutation(self.identities)
         wanted = np.array(self.split) * self.identities
         counts = np.floor(wanted + 1e-9).astype(int)
@@ -89,3 +92,12 @@ class Plan:
                 counts[s], counts[richest] = 1, counts[richest] - 1
         place = int(np.flatnonzero(people == identity - self.first_identity)[0])
         return int(np.repeat(np.arange(len(SPLITS)), counts)[place])
+
+
+@functools.cache
+def _code_sha256() -> str:
+    """Of all sources that decide what a clip contains."""
+    room = Path(str(converters.__file__)).parent
+    made = [room / f"{name}.py" for name in ("plan", "clip", "sensors", "simulator")]
+    sources = [*sorted(Path(str(faces.__file__)).parent.glob("*.py")), *made]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

@@ -43,11 +43,11 @@ SENSORS: dict[str, SensorPreset] = {
             mismatch=0.15,
             cutoff_hz=300.0,
             leak_hz=0.1,
-            shot_hz=0.3,
+            shot_hz=0.1,
             refractory_us=500,
             source="v2e's defaults for a DAVIS346 (Hu, Liu and Delbruck 2021): threshold 0.2 with a spread of 0.03, "
-            "cutoff 300 Hz, leak 0.1 Hz, refractory period 0.5 ms; shot noise between its clean set (0 Hz) and its "
-            "noisy set (5 Hz); OFF 10 % less sensitive than ON is an assumption",
+            "cutoff 300 Hz, leak 0.1 Hz, refractory period 0.5 ms; assumed: shot noise of a well-lit face, between "
+            "its defaults (0.001 Hz) and its noisy set (5 Hz), and OFF 10 % less sensitive than ON",
         ),
         SensorPreset(
             "evk4",
@@ -55,7 +55,7 @@ SENSORS: dict[str, SensorPreset] = {
             threshold_off=0.25,
             mismatch=0.03 / 0.22,
             cutoff_hz=1000.0,
-            leak_hz=0.1,
+            leak_hz=0.05,
             shot_hz=0.1,
             refractory_us=200,
             source="IMX636: nominal contrast threshold of 25 % as its makers state it (ln 1.25 = 0.22); everything "

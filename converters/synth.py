@@ -34,8 +34,8 @@ from snnface.progress import bar, say
 def synthesise(out: str | Path, plan: Plan, workers: int = 1, resume: bool = False) -> dict[str, Any]:
     """Make a data set; returns clips, identities, events, seconds_of_recording, wall_s and sha256 (of the content).
 
-    Finished clips wait in ``OUT.parts`` until the set is whole; with ``resume`` they are taken over, and a set that is
-    whole already is left as it is.
+    Finished clips wait in ``OUT.parts`` until the set is whole; with ``resume`` they are taken over, and a whole set
+    of the same settings is left as it is.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def synthesise(out: str | Path, plan: Plan, workers: int = 1, resume: bool = Fal
     started = time.perf_counter()
     out = Path(out)
     generator = {"name": "procedural", "settings": plan.settings(), "coefficients": list(COEFFICIENT_NAMES)}
-    if not (resume and _finished(out, generator)):
+    if not (resume and out.is_file() and Store(out).generator == generator):
         parts = _parts_folder(out, plan, resume)
         files = [parts / f"{number:07d}.h5" for number in range(plan.clips)]
         with bar() as display:
@@ -68,21 +68,12 @@ def synthesise(out: str | Path, plan: Plan, workers: int = 1, resume: bool = Fal
     }
 
 
-def _finished(out: Path, generator: dict[str, Any]) -> bool:
-    """Whether ``out`` is the whole set already; refused where it is another one."""
-    if not out.is_file():
-        return False
-    if Store(out).generator != generator:
-        raise InputError(out, "is a data set with other settings", "Choose another name, or leave out --resume")
-    return True
-
-
 def _parts_folder(out: Path, plan: Plan, resume: bool) -> Path:
     """The folder of finished clips, made for this plan and for no other."""
     parts = out.with_name(out.name + ".parts")
     if (parts / "plan.json").is_file():
         if read_json(parts / "plan.json") != plan.settings():
-            raise InputError(parts, "holds clips made with other settings", "Remove it, or use the same settings")
+            raise InputError(parts, "holds clips of other settings or code", "Remove it, or use the same settings")
         if not resume:
             raise InputError(parts, "holds an unfinished run", "Add --resume to go on, or remove it")
     write_json(parts / "plan.json", plan.settings())
@@ -121,8 +112,6 @@ def _made(plan: Plan, files: list[Path], numbers: list[int], workers: int) -> It
 def _prepare_worker() -> None:
     """Ctrl-C is the parent's to answer; a worker whose parent was killed ends itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
