@@ -122,11 +122,12 @@ def decode_evt3(words: Iterable[int]) -> list[tuple[int, int, int, int]]:
             base, base_p = value & 0x7FF, value >> 11
         if high is not None and kind in (6, 8):
             now = max(now, (wraps << 12 | high) << 12 | low)
-        placed = high is not None and row is not None
-        if kind == 2 and placed:
-            events.append((now, value & 0x7FF, row, value >> 11))
-        elif kind in (4, 5) and base is not None:
-            length = 12 if kind == 4 else 8
-            events += [(now, base + i, row, base_p) for i in range(length) if placed and value >> i & 1]
+        length = {4: 12, 5: 8}.get(kind, 0)
+        if high is not None and row is not None:
+            if kind == 2:
+                events.append((now, value & 0x7FF, row, value >> 11))
+            elif base is not None:
+                events += [(now, base + i, row, base_p) for i in range(length) if value >> i & 1]
+        if base is not None:
             base += length
     return events

@@ -22,7 +22,6 @@ SUFFIXES = (".aedat4",)
 LARGEST_SENSOR = 32_767
 _MAGIC = b"#!AER-DAT4.0\r\n"
 _LONGEST_HEADER = 1 << 24
-_PACKET = 8_192
 #: A packet begins with its size, an offset and an identifier.
 _SMALLEST_PACKET = 12
 _DESCRIPTION = (
@@ -140,6 +139,5 @@ def write(path: Path, events: np.ndarray, size: tuple[int, int]) -> int:
     track = {key: attribute(kind, value) for key, kind, value in _DESCRIPTION}
     tree = [node("outInfo", root, {}, [node("0", f"{root}0/", track, [node("info", f"{root}0/info/", info, [])])])]
     with faery.aedat.Encoder(path, tree, faery.aedat.LZ4_DEFAULT) as encoder:
-        for start in range(0, len(events), _PACKET):  # small packets: damage costs little
-            encoder.write(0, events[start : start + _PACKET])
+        encoder.write(0, events)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -25,17 +26,25 @@ def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Colu
         raise damage.lost("a CSV file does not state the sensor's size", "Give it with --size WIDTHxHEIGHT")
     use = [names.index(n) for n in "txyp"]
     try:
-        table = np.loadtxt(path, np.int64, delimiter=",", skiprows=1, usecols=use, ndmin=2, comments=None)
+        table = _table(path, use, skip=1)
     except (ValueError, OverflowError) as e:
         rows, first = _unreadable(path, use)
         damage.found("unreadable_rows", max(len(rows), 1), f"{first or e}; times, pixels and polarities are integers")
         with path.open("rb") as f:
-            lines = [line for i, line in enumerate(f) if i > 0 and i not in rows]
-        table = np.loadtxt(lines, np.int64, delimiter=",", usecols=use, ndmin=2, comments=None, encoding="utf-8")
+            table = _table([line for i, line in enumerate(f) if i > 0 and i not in rows], use)
     if not len(table):
         raise damage.lost("holds a header but no events")
     t, x, y, p = table.T
     return (t, x, y, np.where(p == -1, 0, p)), size, "csv"
+
+
+def _table(lines: Path | list[bytes], use: list[int], skip: int = 0) -> np.ndarray:
+    """The columns ``use`` as int64 ``[E, 4]``; raises ValueError where a line does not hold them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that there is no line is told in our own words
+        return np.loadtxt(
+            lines, np.int64, delimiter=",", skiprows=skip, usecols=use, ndmin=2, comments=None, encoding="utf-8"
+        )
 
 
 def _unreadable(path: Path, use: list[int]) -> tuple[set[int], str]:

@@ -62,7 +62,7 @@ def holds_dataset(path: Path) -> bool:
     try:
         with h5py.File(path, "r") as f:
             return is_dataset(f)
-    except OSError:
+    except (OSError, RuntimeError):
         return False
 
 
