@@ -79,6 +79,8 @@ def simulate(
     from snnface.hardware.netx import read_net
     from snnface.hardware.traces import write_traces
 
+    if net.suffix == ".nir":
+        raise InputError(net, "is a NIR file, and only netx files are simulated", "Export the network with --to lava")
     network = read_net(net)
     x = read_spikes(spikes, network.input_shape)
     with atomic_path(out) as temporary:

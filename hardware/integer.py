@@ -25,6 +25,8 @@ DECAY_UNIT = 4096
 THRESHOLD_MAX = 131_071
 #: Largest weight that every chip reads as it stands (mixed sign, 8 bits, even steps).
 WEIGHT_MAX = 254
+#: Payloads of graded input have 8 bits.
+PAYLOAD_LIMIT = 255
 DELAY_MAX = 62
 BIAS_MAX = 4095
 GROUPS_MAX = 127

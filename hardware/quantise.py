@@ -25,6 +25,7 @@ from snnface.hardware.integer import (
     CURRENT_LIMIT,
     DECAY_UNIT,
     GROUPS_MAX,
+    PAYLOAD_LIMIT,
     STATE_SHIFT,
     THRESHOLD_MAX,
     WEIGHT_MAX,
@@ -46,6 +47,9 @@ _ROUNDS = 8
 def refusals(network: Network) -> list[dict[str, str]]:
     """What of a float network a chip cannot express: ``{"layer", "what", "fix"}`` each; empty where it fits."""
     found = []
+    if not 1 <= network.payload_one <= network.payload_max <= PAYLOAD_LIMIT:
+        what = f"payloads from {network.payload_one} to {network.payload_max} do not fit 8 bits"
+        found.append({"layer": "input", "what": what, "fix": f"Use payloads within 1..{PAYLOAD_LIMIT}"})
     for layer in network.layers:
         checks = (
             (not np.isfinite(layer.weight).all(), "its weights are not finite", "Train again"),

@@ -1,5 +1,4 @@
-"""Real Lava in a process of its own, with a time limit: Lava starts a process for every part of a network, and
-where one of them fails the others wait for ever."""
+"""Real Lava in a process of its own, with a time limit, from which all of Lava's processes are ended."""
 
 from __future__ import annotations
 
@@ -24,6 +23,8 @@ from snnface.hardware.certificate import Recording
 from snnface.progress import bar
 
 _WHERE = "Lava"
+#: A run without progress for this long is given up: where one of Lava's processes fails, the others wait for ever.
+_STALL_S = 300
 
 
 @dataclass(frozen=True)
@@ -85,21 +86,25 @@ def _execute(folder: Path, steps: int, time_limit_s: float) -> None:
     command = [sys.executable, "-m", "snnface.hardware.lava.runner", str(folder / "job.json")]
     # one thread each: Lava runs a process for every layer
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    deadline = time.monotonic() + time_limit_s
+    begin = moved = time.monotonic()
+    done = 0
     with open(folder / "log.txt", "wb") as log:
         child = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
     try:
         with bar() as display:
             task = display.add_task("Lava", total=steps)
             while child.poll() is None:
-                if time.monotonic() > deadline:
-                    raise InputError(
-                        _WHERE,
-                        f"did not finish within {time_limit_s:.0f} s",
-                        "Use fewer clips or a longer --time-limit",
-                    )
+                now = time.monotonic()
+                if now - begin > time_limit_s:
+                    what = f"did not finish within {time_limit_s:.0f} s"
+                    raise InputError(_WHERE, what, "Use fewer clips or a longer --time-limit")
+                if now - moved > _STALL_S:
+                    raise InputError(_WHERE, f"stood still at step {done} of {steps}", "Run it again")
                 time.sleep(0.1)
-                display.update(task, completed=_steps_done(folder))
+                if (count := _steps_done(folder)) != done:
+                    done, moved = count, now
+                    display.update(task, completed=done)
+            display.update(task, completed=_steps_done(folder))
     finally:
         # the whole process group: Lava's own children outlive a failed parent
         with contextlib.suppress(ProcessLookupError):
