@@ -61,7 +61,7 @@ def write_store(
             for name, kind in FRAME_FIELDS.items():
                 _append(file[name], np.asarray(getattr(clip, name), kind))
             if clip.rgb is not None:
-                _append(file["rgb"], _as_objects(clip.rgb))
+                _append(file["rgb"], _as_rows(clip.rgb))
             for name in CLIP_FIELDS:
                 labels[name].append(int(getattr(clip, name)))
             for name, count in zip(OFFSETS, (len(clip.events), len(marks), len(clip.frame_t_us)), strict=True):
@@ -103,10 +103,12 @@ def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:
         dataset[start:] = values
 
 
-def _as_objects(pictures: Iterable[bytes]) -> np.ndarray:
-    """Rows of different length as HDF5 takes them at once."""
+def _as_rows(pictures: Iterable[bytes]) -> np.ndarray:
+    """Rows of bytes as h5py takes them at once: an array of arrays, or a plain one where all have one length."""
     rows = [np.frombuffer(picture, np.uint8) for picture in pictures]
-    objects = np.empty(len(rows), object)
+    if len({len(row) for row in rows}) == 1:
+        return np.stack(rows)
+    ragged = np.empty(len(rows), object)
     for i, row in enumerate(rows):
-        objects[i] = row
-    return objects
+        ragged[i] = row
+    return ragged
