@@ -154,3 +154,12 @@ def test_an_exported_network_equals_real_lava(capsys, folder, net, mode):
     assert answer["network"].endswith("model.net" if mode == "graded" else "model.unary.net")
     assert (answer["clips"], answer["steps"]) == (2, 2 * 40 + 4)
     assert [row["name"] for row in answer["layers"]] == ["conv1", "conv2", "dense1", "readout"]
+
+
+@pytest.mark.skipif(None in process.installed().values(), reason="Lava is not installed: snnface lava install")
+def test_a_checkpoint_is_quantised_for_lava_and_run_on_random_spikes(capsys, folder):
+    _, answer = command(capsys, "verify", folder / "model.safetensors", "--clips", 1, "--seed", 3)
+    assert answer["data"] == "random, seed 3"
+    assert answer["input"] == "graded"
+    assert all(row[f"differing_{k}"] == 0 for row in answer["layers"] for k in ("spikes", "u", "v"))
+    assert answer["layers"][0]["spikes"] > 0

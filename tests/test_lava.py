@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -19,7 +20,7 @@ from snnface.hardware.certificate import Recording, compare, shortcomings, state
 from snnface.hardware.fixed_point import Simulator, payloads
 from snnface.hardware.inputs import Clips
 from snnface.hardware.integer import dense_exact
-from snnface.hardware.lava import process
+from snnface.hardware.lava import install, process
 from snnface.hardware.netx import write_net
 from snnface.hardware.quantise import quantise
 from snnface.hardware.verify import against_golden, against_lava
@@ -185,6 +186,37 @@ def test_status_tells_what_is_there(capsys, monkeypatch):
     assert answer["lava_nc"] is None
     assert "lava-dl" in answer["missing"]
     assert set(answer["patches"]) == {"A", "B", "C"}
+
+
+@dataclass
+class Distribution:
+    """What importlib.metadata tells of an installed package."""
+
+    name: str
+    version: str
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"Name": self.name}
+
+
+def test_install_leaves_torch_and_numpy_and_brings_only_what_is_missing(monkeypatch):
+    there = [Distribution("torch", "2.13.0+cpu"), Distribution("numpy", "2.4.6"), Distribution("lava-nc", "0.10.0")]
+    calls = []
+    monkeypatch.setattr(install, "distributions", lambda: there)
+    monkeypatch.setattr(install.subprocess, "run", lambda command, **_: calls.append(command[5:]))
+    install.install()
+    assert calls == [
+        ["networkx", "asteval", "scipy", "h5py", "torch==2.13.0+cpu", "numpy==2.4.6"],
+        ["--no-deps", "--ignore-requires-python", "lava-dl==0.6.0"],
+    ]
+
+
+def test_a_failing_pip_is_one_error(monkeypatch):
+    monkeypatch.setattr(install, "distributions", list)
+    monkeypatch.setattr(install.sys, "executable", "/bin/false")
+    with pytest.raises(InputError, match="pip failed"):
+        install.install()
 
 
 def test_without_lava_verify_says_how_to_install_it(monkeypatch):
