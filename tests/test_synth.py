@@ -1,0 +1,199 @@
+"""Synthetic data sets: the plan, clips, and the same content whatever the workers or interruptions."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from snnface import cli
+from snnface.converters.clip import FRAME_US, make_clip
+from snnface.converters.plan import Plan
+from snnface.converters.synth import synthesise
+from snnface.datasets.store import Store
+from snnface.errors import InputError
+from snnface.facs import AUS
+
+SETTINGS = {
+    "clips": 5, "identities": 2, "seconds": 0.5, "width": 20, "height": 16, "sensor": "davis346",
+    "tasks": ("au", "expression"), "rgb": True, "seed": 3, "split": (0.5, 0.0, 0.5),
+}  # fmt: skip
+OPTIONS = [f"--{option}" for option in ("clips=5", "identities=2", "seconds=0.5", "size=20x16", "seed=3")]
+OPTIONS.append("--split=0.5,0,0.5")
+    "--clips",
+    "5",
+    "--identities",
+    "2",
+    "--seconds",
+    "0.5",
+    "--size",
+    "20x16",
+    "--seed",
+    "3",
+    "--split",
+    "0.5,0,0.5",
+]
+
+
+def plan(**changes) -> Plan:
+    return Plan(**(SETTINGS | changes))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    path = tmp_path_factory.mktemp("synth") / "faces.h5"
+    return path, synthesise(path, plan())
+
+
+@given(clips=st.integers(1, 400), identities=st.integers(1, 40), first=st.integers(0, 1000))
+def test_labels_and_people_take_turns_evenly(clips: int, identities: int, first: int) -> None:
+    labels = [plan(clips=clips, identities=identities, first_identity=first).labels(n) for n in range(clips)]
+    au = [(person, number) for person, number, expression in labels if expression == -1]
+    expression = [(person, number) for person, au_number, number in labels if au_number == -1]
+    assert len(au) + len(expression) == clips
+    assert len(au) == pytest.approx(clips * 24 / 31, abs=0.5)
+    for pairs, kinds in ((au, AUS), (expression, range(7))):
+        for values, wanted in zip(zip(*pairs, strict=True), (range(first, first + identities), kinds), strict=False):
+            counts = Counter(values)
+            assert set(counts) <= set(wanted)
+            assert max(counts[v] for v in wanted) - min(counts[v] for v in wanted) <= 1
+        assert max(Counter(pairs).values(), default=0) <= -(-len(pairs) // (identities * len(kinds)))
+
+
+@given(
+    identities=st.integers(1, 60),
+    weights=st.tuples(*[st.integers(0, 10)] * 3).filter(any),
+    seed=st.integers(0, 100),
+)
+def test_people_are_split_by_the_fractions_and_each_split_has_one(identities, weights, seed) -> None:
+    fractions = tuple(w / sum(weights) for w in weights)
+    people = plan(identities=identities, split=fractions, seed=seed, first_identity=7)
+    counts = np.bincount([people.split_of(p) for p in range(7, 7 + identities)], minlength=3)
+    assert counts.sum() == identities
+    assert counts == pytest.approx(np.array(fractions) * identities, abs=2.001)
+    used = [s for s in (0, 1, 2) if fractions[s] > 0]
+    assert all(counts[s] == 0 for s in (0, 1, 2) if s not in used)
+    assert (counts[used] > 0).sum() == min(len(used), identities)
+    assert 0 not in used or counts[0] > 0
+
+
+def test_answer_and_content_agree(made: tuple[Path, dict]) -> None:
+    path, answer = made
+    store = Store(path)
+    assert (answer["clips"], answer["identities"]) == (5, 2)
+    assert answer["events"] == sum(len(store.events(i)) for i in range(5)) > 50
+    assert answer["seconds_of_recording"] == pytest.approx(store.duration_us.sum() / 1e6)
+    assert answer["sha256"] == store.content_sha256()
+    assert (store.width, store.height, store.attrs["seed"]) == (20, 16, 3)
+    assert store.generator["settings"]["sensor"] == "davis346"
+    assert [(int(p), int(a), int(e)) for p, a, e in zip(store.identity, store.au, store.expression, strict=True)] == [
+        plan().labels(n) for n in range(5)
+    ]
+    assert not set(store.identity[store.split == 0]) & set(store.identity[store.split == 2])
+    assert not path.with_name("faces.h5.parts").exists()
+    assert store.duration_us.min() >= 400_000
+    assert store.duration_us.max() <= 600_000
+    assert len(set(store.duration_us)) == 5
+
+
+def test_a_clip_stands_for_itself(made: tuple[Path, dict]) -> None:
+    stored, clip = Store(made[0]).clip(2), make_clip(plan(), 2)
+    assert np.array_equal(stored.events, clip.events)
+    assert np.array_equal(stored.landmarks, clip.landmarks)
+    assert np.array_equal(stored.frame_t_us, np.arange(0, clip.duration_us, FRAME_US))
+    assert stored.rgb == clip.rgb
+    assert clip.rgb is not None
+    picture = Image.open(io.BytesIO(clip.rgb[0]))
+    assert (picture.format, picture.size) == ("JPEG", (20, 16))
+    assert not np.array_equal(clip.events, make_clip(plan(seed=4), 2).events)
+    assert make_clip(plan(rgb=False), 2).rgb is None
+
+
+def test_workers_change_nothing_and_the_seed_everything(made: tuple[Path, dict], tmp_path: Path) -> None:
+    assert synthesise(tmp_path / "two.h5", plan(), workers=2)["sha256"] == made[1]["sha256"]
+    assert synthesise(tmp_path / "other.h5", plan(seed=4))["sha256"] != made[1]["sha256"]
+
+
+def test_a_killed_run_goes_on_to_the_same_content(made: tuple[Path, dict], tmp_path: Path, capsys) -> None:
+    out, parts = tmp_path / "faces.h5", tmp_path / "faces.h5.parts"
+    command = [sys.executable, "-m", "snnface", "synth", str(out), *OPTIONS]
+    with subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.DEVNULL, start_new_session=True) as run:
+        group = os.getpgid(run.pid)
+        wait(lambda: any(parts.glob("0*.h5")) or run.poll() is not None)
+        run.send_signal(signal.SIGKILL)
+    assert run.returncode == -signal.SIGKILL
+    assert not out.exists()
+    wait(lambda: not alive(group))
+    kept = {file: file.stat().st_mtime_ns for file in parts.glob("0*.h5")}
+    assert 0 < len(kept) < 5
+
+    with pytest.raises(InputError, match="--resume"):
+        synthesise(out, plan())
+    with pytest.raises(InputError, match="other settings"):
+        synthesise(out, plan(seconds=0.6), resume=True)
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept
+    with pytest.raises(SystemExit) as end:
+        cli.main(["synth", str(out), *OPTIONS, "--workers", "1", "--resume", "--json"])
+    assert end.value.code == 0
+    assert json.loads(capsys.readouterr().out)["sha256"] == made[1]["sha256"]
+    assert not parts.exists()
+
+
+def wait(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def alive(group: int) -> bool:
+    """Whether a process of the group is running: workers end themselves when their parent is gone."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_resuming_a_whole_set_makes_nothing(made: tuple[Path, dict]) -> None:
+    before = made[0].stat().st_mtime_ns
+    assert synthesise(made[0], plan(), resume=True)["sha256"] == made[1]["sha256"]
+    assert made[0].stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ("--clips 0", "--clips"),
+        ("--clips 3 --identities 0", "--identities"),
+        ("--clips 3 --seconds 0.1", "--seconds"),
+        ("--clips 3 --size 8x64", "--size"),
+        ("--clips 3 --size big", "--size"),
+        ("--clips 3 --sensor nikon", "--sensor nikon"),
+        ("--clips 3 --tasks smile", "--tasks"),
+        ("--clips 3 --split 0.5,0.5", "--split 0.5,0.5"),
+        ("--clips 3 --split 0.5,0.5,0.5", "--split"),
+        ("--clips 3 --seed -1", "--seed"),
+        ("--clips 3 --face painted", "--face painted"),
+    ],
+)
+def test_bad_settings_are_named_in_one_line(options: str, where: str, tmp_path: Path, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["synth", str(tmp_path / "out.h5"), *options.split()])
+    error = capsys.readouterr().err
+    assert end.value.code == 2
+    assert error.startswith(f"error: {where}: ")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
