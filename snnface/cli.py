@@ -25,6 +25,7 @@ SUMMARIES: dict[str, str] = {
     "info": "What a recording or data set holds.",
     "synth": "Make labelled synthetic faces as events (and paired RGB).",
     "convert": "Turn a recording of one format into another.",
+    "teach": "Train an RGB teacher; write what it says of the clips.",
     "train": "Train one recipe into one run folder.",
     "eval": "Measure a network on a data set.",
     "run": "Stream a recording through a network, tick by tick.",

@@ -40,6 +40,7 @@ def run(
         str | None, typer.Option(help="Sensor WxH where the recording does not say it; of -, else the network's.")
     ] = None,
     clip: Annotated[int, typer.Option(help="Number of the clip where the recording is a data set.", min=0)] = 0,
+    repeat: Annotated[int, typer.Option(help="Stream it this many times, end to end, for a longer run.", min=1)] = 1,
     fit: Annotated[Fit, typer.Option(help="Keep the centre of another aspect, or all of it with borders.")] = "crop",
     downscale: Annotated[
         Rule, typer.Option(help="mean: events as a small sensor has them; all: every one.")
@@ -57,7 +58,7 @@ def run(
     blocks, (width, height), origin = _open(recording, parse_size(size), clip, (to_width, to_height))
     source = STANDARD_INPUT if recording == "-" else recording
     live = Live(stream, Downscale(width, height, to_width, to_height, fit, downscale), tick_us)
-    flow = ticks(blocks, live.tick_us, source, origin)
+    flow = ticks(_repeated(blocks, repeat), live.tick_us, source, origin)
     with _lines(out) as file, contextlib.suppress(KeyboardInterrupt):
         for answered in live.run(flow, paced=rate == "real" and recording != "-"):
             if file:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from snnface.surrogate import Surrogate
+from snnface.surrogate import SURROGATES, Surrogate
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,22 @@ class _Lif(torch.autograd.Function):
         ḡ    = gradient of v after reset = β·gv of the next step
         gv   = g·σ' + ḡ·(1 − s) [− ḡ·v·σ' where the reset stays in the graph]
         gx   = gu = gv + α·gu of the next step
+    On a CPU both loops are compiled (:mod:`snnface.kernels`); elsewhere they run step by step in torch.
     """
 
     @staticmethod
     def forward(  # type: ignore[override]
         ctx: Any, x: Tensor, u: Tensor, v: Tensor, neuron: Lif
     ) -> tuple[Tensor, Tensor, Tensor]:
+        x = _dense(x)
         membrane, spikes = torch.empty_like(x), torch.empty_like(x)
-        u, v = u.clone(), v.clone()
-        for t in range(len(x)):
-            u.mul_(neuron.alpha).add_(x[t])
-            m = torch.mul(v, neuron.beta, out=membrane[t]).add_(u)
-            silent = torch.le(m, neuron.threshold)
-            torch.mul(m, silent, out=v)
-            torch.logical_not(silent, out=spikes[t])
+        u, v = (torch.empty_like(x[0]).copy_(s) for s in (u, v))
+        if x.device.type == "cpu":
+            kernels = _kernels()
+            numbers = (x.numpy().dtype.type(n) for n in (neuron.alpha, neuron.beta, neuron.threshold))
+            kernels.forward(_flat(x), *(_flat(s[None])[0] for s in (u, v)), *numbers, _flat(membrane), _flat(spikes))
+        else:
+            _forward_steps(x, u, v, neuron, membrane, spikes)
         ctx.save_for_backward(membrane)
         ctx.neuron = neuron
         ctx.mark_non_differentiable(u, v)
@@ -81,18 +83,71 @@ class _Lif(torch.autograd.Function):
         (membrane,) = ctx.saved_tensors
         neuron: Lif = ctx.neuron
         gx = torch.empty_like(membrane)
-        gu = torch.zeros_like(membrane[0])
-        after = torch.zeros_like(membrane[0])
-        for t in range(len(membrane) - 1, -1, -1):
-            m = membrane[t]
-            slope = neuron.surrogate(m - neuron.threshold)
-            kept = torch.mul(after, m <= neuron.threshold)
-            through = g[t] if neuron.detach_reset else g[t] - after * m
-            gv = kept.addcmul_(through, slope)
-            torch.mul(gu, neuron.alpha, out=gx[t]).add_(gv)
-            gu = gx[t]
-            after = gv.mul_(neuron.beta)
+        if membrane.device.type == "cpu":
+            g = torch.empty_like(membrane).copy_(g)
+            kind = membrane.numpy().dtype.type
+            _kernels().backward(
+                _flat(g),
+                _flat(membrane),
+                *(kind(n) for n in (neuron.alpha, neuron.beta, neuron.threshold)),
+                list(SURROGATES).index(neuron.surrogate.name),
+                kind(neuron.surrogate.slope),
+                neuron.detach_reset,
+                _flat(gx),
+            )
+        else:
+            _backward_steps(g, membrane, neuron, gx)
         return gx, None, None, None
+
+
+def _kernels() -> Any:
+    """The compiled loops, with as many threads as torch uses."""
+    import numba
+
+    from snnface import kernels
+
+    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    return kernels
+
+
+def _dense(x: Tensor) -> Tensor:
+    """``x`` itself where every step is one dense block of memory, in whatever order; else a copy."""
+    step = x[0]
+    strides = sorted(zip(step.stride(), step.shape, strict=True))
+    expected = 1
+    for stride, size in strides:
+        if size != 1 and stride != expected:
+            return x.contiguous()
+        expected *= size
+    return x if x.stride(0) == step.numel() or len(x) == 1 else x.contiguous()
+
+
+def _flat(x: Tensor) -> Any:
+    """A dense tensor ``[T, ...]`` as a numpy array ``[T, N]`` of the same memory, in memory order."""
+    neurons = x[0].numel()
+    return x.detach().as_strided((len(x), neurons), (neurons, 1)).numpy()
+
+
+def _forward_steps(x: Tensor, u: Tensor, v: Tensor, neuron: Lif, membrane: Tensor, spikes: Tensor) -> None:
+    for t in range(len(x)):
+        u.mul_(neuron.alpha).add_(x[t])
+        m = torch.mul(v, neuron.beta, out=membrane[t]).add_(u)
+        silent = torch.le(m, neuron.threshold)
+        torch.mul(m, silent, out=v)
+        torch.logical_not(silent, out=spikes[t])
+
+
+def _backward_steps(g: Tensor, membrane: Tensor, neuron: Lif, gx: Tensor) -> None:
+    gu = torch.zeros_like(membrane[0])
+    after = torch.zeros_like(membrane[0])
+    for t in range(len(membrane) - 1, -1, -1):
+        m = membrane[t]
+        slope = neuron.surrogate(m - neuron.threshold)
+        through = g[t] if neuron.detach_reset else g[t] - after * m
+        gv = torch.mul(after, m <= neuron.threshold).addcmul_(through, slope)
+        torch.mul(gu, neuron.alpha, out=gx[t]).add_(gv)
+        gu = gx[t]
+        after = gv.mul_(neuron.beta)
 
 
 def integrate(x: Tensor, alpha: float, beta: float, state: LifState | None = None) -> tuple[Tensor, LifState]:

@@ -26,7 +26,7 @@ class Targets:
 
     ``au``, ``expression``: int64 ``[B]`` class indices, −1 where unlabelled. Per frame: ``frame_clip`` int64 ``[F]``,
     ``frame_t_us`` int64 ``[F]``, ``landmarks`` float ``[F, 68, 2]`` pixels. From the teacher, where there is one:
-    ``coefficients [F, K]``, ``teacher_landmarks [F, 68, 2]``, ``soft_au [B, 24]``, ``soft_expression [B, 7]`` (logits).
+    ``coefficients [F, K]``, ``teacher_landmarks [F, 68, 2]``, ``soft_au [B, 24]``, ``soft_expression [B, 7]`` .
     """
 
     au: Tensor
@@ -129,7 +129,7 @@ class Clips:
 class TeacherPredictions:
     """What the RGB teacher says of each clip (list over clips); index 0 as recorded, 1 of the mirrored pictures.
 
-    ``coefficients[side][clip]``: ``[F, K]``; ``landmarks``: ``[F, 68, 2]`` pixels; ``au [24]``, ``expression [7]`` logits.
+    ``coefficients[side][clip]``: ``[F, K]``; ``landmarks``: ``[F, 68, 2]`` pixels; ``au [24]``, ``expression [7]``.
     """
 
     coefficients: tuple[list[Tensor], list[Tensor]]

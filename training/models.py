@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snnface import checkpoint
 from snnface.batch import EventBatch
 from snnface.encoder import Encoder, EncoderConfig, HeadConfig, class_heads
 from snnface.errors import InputError
@@ -49,7 +50,7 @@ def heads(clips: Clips, teacher: TeacherPredictions | None) -> dict[str, HeadCon
 
 
 def build(recipe: Recipe, clips: Clips, teacher: TeacherPredictions | None) -> nn.Module:
-    """A fresh model for a recipe, weights drawn from the recipe's seed; an encoder is calibrated on training clips."""
+    """A fresh model for a recipe, weights drawn from the recipe's seed; an encoder calibrated on clips."""
     network = recipe.network
     config = EncoderConfig(
         **network.model_dump(exclude={"kind"}),
@@ -73,3 +74,26 @@ def spread(model: nn.Module) -> dict[str, Tensor]:
         for name, head in model.heads.items()  # type: ignore[operator, union-attr]
         if name in ("landmarks", "coefficients")
     }
+
+
+def start_from(model: nn.Module, init: str) -> None:
+    """Copy weights from a checkpoint; with ``:encoder`` at the end, all layers but the readout.
+
+    Raises :class:`InputError` where the architectures differ.
+    """
+    path, _, part = init.partition(":")
+    if not isinstance(model, Encoder) or part not in ("", "encoder"):
+        raise InputError(
+            f"--init {init}", "cannot be used here", "Give CHECKPOINT or CHECKPOINT:encoder of an encoder"
+        )
+    readout = f"synapses.{len(model.synapses) - 1}."
+    weights = checkpoint.load(path)[0].state_dict()
+    if part:
+        weights = {k: v for k, v in weights.items() if not k.startswith(readout)} | {
+            k: v for k, v in model.state_dict().items() if k.startswith(readout)
+        }
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as e:
+        reason = str(e).splitlines()[-1].strip()
+        raise InputError(f"--init {init}", f"has another architecture ({reason})", "Use its own recipe") from e

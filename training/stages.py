@@ -72,7 +72,9 @@ def _source_sha256(name: str) -> str:
     """Hash of a module's or a package's source, rooms beside the core included."""
     core = Path(snnface.__file__).parent
     room, _, rest = name.partition("/")
-    root = core.parent / room if room in ("converters", "training", "hardware") and not (core / room).exists() else core
+    root = (
+        core.parent / room if room in ("converters", "training", "hardware") and not (core / room).exists() else core
+    )
     path = (root / rest if root != core else core / name) if rest or root == core else root
     files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
     digest = hashlib.sha256()

@@ -18,18 +18,19 @@ from snnface.encoder import Encoder
 from snnface.progress import bar, say
 from snnface.training.clips import Clips
 from snnface.training.evaluate import answer, measure
-from snnface.training.models import build, spread, step_us
+from snnface.training.models import build, spread, start_from, step_us
 from snnface.training.objectives import loss_terms
 from snnface.training.recipe import Recipe
 from snnface.training.run_folder import RunFolder, describe
 from snnface.training.teacher import load_predictions
 
 
-def train(recipe: Recipe, out: str | Path, resume: bool = False) -> dict[str, Any]:
+def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | None = None) -> dict[str, Any]:
     """Train a recipe; returns ``run`` (folder), ``checkpoint`` (best weights) and ``metrics`` (validation).
 
     Interrupted at any point it goes on from the last finished epoch with ``resume`` and ends with the same
-    weights: every epoch draws its order and its changes from the seed and its own number.
+    weights: every epoch draws its order and its changes from the seed and its own number. ``init``: weights to start
+    from, ``CHECKPOINT`` or ``CHECKPOINT:encoder`` (all but the readout).
     """
     data_sha256 = Store(recipe.data.train).content_sha256()
     folder = RunFolder(out)
@@ -38,6 +39,8 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False) -> dict[str, An
     validation = Clips(recipe.data.train, "validation")
     teacher = load_predictions(recipe.teacher, clips, data_sha256) if recipe.teacher else None
     model = build(recipe, clips, teacher)
+    if init is not None:
+        start_from(model, init)
     settings = recipe.training
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     log = folder.load_progress(model, optimizer)

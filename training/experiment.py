@@ -1,0 +1,123 @@
+"""The experiment behind demo and results: the same people and clips for every network, people split by identity."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import snnface
+from snnface.training import recipe as recipes
+from snnface.training.stages import Stages
+
+#: Source files that decide what each kind of stage makes.
+FACES = ("faces", "facs.py", "converters/simulator.py", "converters/sensors.py", "converters/synth.py")
+LEARNING = (
+    *("batch.py", "input.py", "synapse.py", "neuron.py", "surrogate.py", "encoder.py", "heads.py", "forward.py"),
+    *(f"training/{m}.py" for m in ("augment", "baselines", "clips", "models", "objectives", "teacher", "trainer")),
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large an experiment is; ``students`` maps a name to recipe and overrides."""
+
+    train_people: int
+    validation_people: int
+    test_people: int
+    seconds: float
+    epochs: int
+    teacher_epochs: int
+    seed: int = 1
+
+
+#: Recipe of each network; all see the same clips for the same number of passes.
+STUDENTS = {"guided": "guided", "unguided": "student", "matched_cnn": "matched_cnn"}
+LABELS = 24 + 7
+
+
+class Experiment:
+    """Data, teacher and trained networks of one size in one folder, each made once."""
+
+    def __init__(self, folder: Path, size: Size, stages: Stages) -> None:
+        self.folder, self.size, self.stages = folder, size, stages
+        self.train_data, self.test_data = folder / "train.h5", folder / "test.h5"
+        self.teacher = folder / "teacher.safetensors"
+
+    def make_data(self) -> None:
+        """Training and validation people in one file, test people, whom nobody else is, in another."""
+        size = self.size
+        learners = size.train_people + size.validation_people
+        share = size.validation_people / learners
+        for name, path, people, first, split in (
+            ("synth train", self.train_data, learners, 0, f"{1 - share},{share},0"),
+            ("synth test", self.test_data, size.test_people, 100_000, "0,0,1"),
+        ):
+            settings = {
+                "clips": people * LABELS,
+                "identities": people,
+                "seconds": size.seconds,
+                "size": "64x64",
+                "sensor": "davis346",
+                "seed": size.seed + first,
+                "first_identity": first,
+                "split": split,
+            }
+            self.stages.run(
+                name,
+                lambda path=path, settings=settings: snnface.synth(
+                    path, workers=os.cpu_count() or 1, resume=True, **settings
+                ),
+                settings=settings,
+                outputs=[path],
+                code=FACES,
+            )
+
+    def make_teacher(self) -> dict[str, Any]:
+        """The RGB teacher's word on the training clips; returns its errors on the validation people."""
+        epochs = self.size.teacher_epochs
+        return self.stages.run(
+            "teacher",
+            lambda: snnface.teach(self.train_data, out=self.teacher, epochs=epochs, seed=self.size.seed),
+            settings={"epochs": epochs, "seed": self.size.seed},
+            inputs=[self.train_data],
+            outputs=[self.teacher],
+            code=LEARNING,
+        )
+
+    def train(self, name: str, *extra: str) -> Path:
+        """One network's best checkpoint, chosen on the validation people; ``extra``: overrides a.b=value."""
+        changes = [f"data.train={self.train_data}", f"training.epochs={self.size.epochs}", *extra]
+        inputs = [self.train_data]
+        if name == "guided":
+            changes.append(f"teacher={self.teacher}")
+            inputs.append(self.teacher)
+        recipe = recipes.load(STUDENTS[name], changes)
+        run = self.folder / "runs" / name
+        checkpoint = run / "best.safetensors"
+        self.stages.run(
+            f"train {name}",
+            lambda: snnface.train(STUDENTS[name], set=changes, out=run, seed=self.size.seed, resume=True),
+            settings=recipes.canonical(recipe),
+            inputs=inputs,
+            outputs=[checkpoint],
+            code=LEARNING,
+        )
+        return checkpoint
+
+    def measure(self, name: str, network: Path, data: Path | None = None, bootstrap: int = 0) -> dict[str, Any]:
+        """Task metrics on the test people, who are looked at here and nowhere else."""
+        data = data or self.test_data
+        return self.stages.run(
+            f"test {name}",
+            lambda: snnface.eval(network, data, split="test", bootstrap=bootstrap, mean_shape=self.train_data),
+            settings={"bootstrap": bootstrap},
+            inputs=[network, data],
+            code=(*LEARNING, "metrics.py", "training/evaluate.py", "hardware/fixed_point.py"),
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The size as JSON."""
+        return asdict(self.size)
