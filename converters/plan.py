@@ -66,18 +66,12 @@ class Plan:
         return asdict(self) | {"tasks": sorted(self.tasks), "split": list(self.split), "code": _code_sha256()}
 
     def labels(self, clip: int) -> tuple[int, int, int]:
-        """Person, action unit and expression of a clip (−1 where it has none).
+        """Person, action unit and expression of a clip (−1 where it has none); a person's clips follow one another.
 
         Within a task, labels and people take turns at once: any number of clips holds each label and each person
         equally often (to within one), and no person repeats a label before all have acted all.
         """
-        au_clips = round(self.clips * TASKS["au"] / sum(TASKS[t] for t in self.tasks)) if "au" in self.tasks else 0
-        task, turn = ("au", clip) if clip < au_clips else ("expression", clip - au_clips)
-        labels = TASKS[task]
-        person = (turn + turn // math.lcm(labels, self.identities)) % self.identities
-        label = turn % labels
-        au, expression = (AUS[label], -1) if task == "au" else (-1, label)
-        return self.first_identity + person, au, expression
+        return _cast(self)[clip]
 
     def split_of(self, identity: int) -> int:
         """0 train, 1 validation, 2 test; a split with a fraction > 0 has a person where there are enough of them."""
@@ -92,6 +86,21 @@ class Plan:
                 counts[s], counts[richest] = 1, counts[richest] - 1
         place = int(np.flatnonzero(people == identity - self.first_identity)[0])
         return int(np.repeat(np.arange(len(SPLITS)), counts)[place])
+
+
+@functools.lru_cache(maxsize=4)
+def _cast(plan: Plan) -> list[tuple[int, int, int]]:
+    """Person, action unit and expression of all clips, by person, because a person's face takes long to make."""
+    weight = {task: TASKS[task] / sum(TASKS[t] for t in plan.tasks) for task in plan.tasks}
+    au_clips = round(plan.clips * weight.get("au", 0))
+
+    def pairs(clips: int, labels: int) -> list[tuple[int, int]]:
+        lap = math.lcm(labels, plan.identities)
+        return [(plan.first_identity + (n + n // lap) % plan.identities, n % labels) for n in range(clips)]
+
+    actions = [(person, AUS[label], -1) for person, label in pairs(au_clips, TASKS["au"])]
+    expressions = [(person, -1, label) for person, label in pairs(plan.clips - au_clips, TASKS["expression"])]
+    return sorted(actions + expressions)
 
 
 @functools.cache

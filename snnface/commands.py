@@ -84,6 +84,20 @@ def _open(
     return [whole.events], (whole.width, whole.height), 0
 
 
+def _repeated(blocks: Iterable[np.ndarray], times: int) -> Iterable[np.ndarray]:
+    """The same blocks again and again, the clock going on by a recording's length each time."""
+    return blocks if times == 1 else _shifted(list(blocks), times)
+
+
+def _shifted(blocks: list[np.ndarray], times: int) -> Iterator[np.ndarray]:
+    length = int(blocks[-1]["t"][-1] - blocks[0]["t"][0]) + 1 if blocks and len(blocks[-1]) else 0
+    for k in range(times):
+        for block in blocks:
+            later = block.copy()
+            later["t"] += k * length
+            yield later
+
+
 @contextlib.contextmanager
 def _lines(out: Path | None) -> Iterator[TextIO | None]:
     if out is None:

@@ -402,7 +402,9 @@ KINDS = {"evt2": "raw", "evt3": "raw", "dat": "dat", "es": "es", "aedat4": "aeda
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_random_damage_gives_valid_events_or_one_error(
     name: str, data: st.DataObject, tmp_path: Path, capfd: pytest.CaptureFixture[str]

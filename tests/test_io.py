@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from itertools import permutations
 from pathlib import Path
 
@@ -29,12 +30,19 @@ from hypothesis import strategies as st
 
 from snnface import io
 from snnface.cli import main
+from snnface.datasets.store import ClipData, write_store
 from snnface.errors import InputError
 from snnface.events import Recording, pack
+from snnface.io.commands import info
 
 SUFFIXES = ("raw", "dat", "aedat4", "es", "csv", "h5")
 SIZE = (WIDTH, HEIGHT)
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 def same(a: Recording, b: Recording) -> bool:
@@ -264,6 +272,45 @@ def test_info_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         "format": "dat2",
         "dropped": {},
     }
+
+
+def labelled(rec: Recording, identity: int, au: int, expression: int) -> ClipData:
+    frames = 3
+    blank = {"pose": 3, "gaze": 2, "box": 4, "au_intensity": 24, "coefficients": 5}
+    return ClipData(
+        events=rec.events,
+        duration_us=70_000,
+        identity=identity,
+        au=au,
+        expression=expression,
+        split=0,
+        frame_t_us=np.arange(frames) * 33_000,
+        landmarks=np.full((frames, 68, 2), np.nan, "f4"),
+        visible=np.zeros((frames, 68), bool),
+        **{name: np.full((frames, n), np.nan, "f4") for name, n in blank.items()},
+    )
+
+
+def test_info_on_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clips = [recording(600, seed, start=0) for seed in range(3)]
+    path = tmp_path / "set.h5"
+    labels = [(4, 12, -1), (4, -1, -1), (9, 1, -1)]
+    write_store(path, (labelled(c, *n) for c, n in zip(clips, labels, strict=True)), WIDTH, HEIGHT, {"seed": 1})
+    told = answer(capsys, "info", path)
+    assert (told["clips"], told["identities"], told["tasks"]) == (3, 2, ["au"])
+    assert (told["events"], told["width"], told["height"]) == (1800, WIDTH, HEIGHT)
+    assert (told["t_last_us"], told["duration_us"]) == (max(int(c.t[-1]) for c in clips), 210_000)
+    assert told["on_fraction"] == pytest.approx(np.mean([c.p.mean() for c in clips]))
+    with pytest.raises(InputError, match="data set of many clips"):
+        io.read(path)
+    with h5py.File(path, "r+") as f:
+        f["events/x"][700] = WIDTH
+    with pytest.raises(InputError, match="clip 1 is broken: event 100 at pixel"):
+        info(path)
+    with h5py.File(path, "r+") as f:
+        f["offsets"][1] = 10**9
+    with pytest.raises(InputError, match=re.escape(str(path))):
+        info(path)
 
 
 def test_csv_columns_in_any_order(tmp_path: Path) -> None:

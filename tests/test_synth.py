@@ -32,19 +32,6 @@ SETTINGS = {
 }  # fmt: skip
 OPTIONS = [f"--{option}" for option in ("clips=5", "identities=2", "seconds=0.5", "size=20x16", "seed=3")]
 OPTIONS.append("--split=0.5,0,0.5")
-    "--clips",
-    "5",
-    "--identities",
-    "2",
-    "--seconds",
-    "0.5",
-    "--size",
-    "20x16",
-    "--seed",
-    "3",
-    "--split",
-    "0.5,0,0.5",
-]
 
 
 def plan(**changes) -> Plan:
