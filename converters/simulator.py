@@ -85,7 +85,7 @@ class EventSimulator:
         if self._t_us is not None and t_us <= self._t_us:
             raise InputError("simulator", f"picture at {t_us} µs after one at {self._t_us} µs", "Sort them by time")
         light = np.ascontiguousarray(luminance, np.float32).reshape(-1)
-        if not (np.isfinite(light).all() and light.min() >= 0):
+        if not (light.min() >= 0 and light.max() < np.inf):
             raise InputError("simulator", f"light at {t_us} µs is negative or not finite", "Pass linear light ≥ 0")
         return light
 
@@ -124,15 +124,13 @@ def _crossings(
     count = 0
     k = 0
     for i in range(len(gap)):
+        if (k == len(noise_pixel) or noise_pixel[k] != i) and ready[i] <= start:
+            end = gap[i] + change[i]
+            if -off[i] < end < on[i]:
+                gap[i] = end
+                continue
         slope = change[i] / (stop - start)
         now = max(float(start), ready[i])
-        noisy = k < len(noise_pixel) and noise_pixel[k] == i
-        if now >= stop and not noisy:
-            continue
-        end = gap[i] + slope * (stop - now)
-        if -off[i] < end < on[i] and not noisy:
-            gap[i] = end
-            continue
         while now < stop:
             crossing = np.inf
             if slope > 0:
