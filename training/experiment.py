@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,18 +87,21 @@ class Experiment:
             code=LEARNING,
         )
 
-    def train(self, name: str, *extra: str) -> Path:
-        """One network's best checkpoint, chosen on the validation people; ``extra``: overrides a.b=value."""
+    def train(self, name: str, *extra: str, suffix: str = "") -> Path:
+        """One network's best checkpoint, chosen on the validation people; ``extra``: overrides a.b=value.
+
+        ``suffix`` tells runs of one network with different overrides apart.
+        """
         changes = [f"data.train={self.train_data}", f"training.epochs={self.size.epochs}", *extra]
         inputs = [self.train_data]
         if name == "guided":
             changes.append(f"teacher={self.teacher}")
             inputs.append(self.teacher)
         recipe = recipes.load(STUDENTS[name], changes)
-        run = self.folder / "runs" / name
+        run = self.folder / "runs" / f"{name}{suffix}"
         checkpoint = run / "best.safetensors"
         self.stages.run(
-            f"train {name}",
+            f"train {name}{suffix}",
             lambda: snnface.train(STUDENTS[name], set=changes, out=run, seed=self.size.seed, resume=True),
             settings=recipes.canonical(recipe),
             inputs=inputs,
@@ -105,6 +109,15 @@ class Experiment:
             code=LEARNING,
         )
         return checkpoint
+
+    def best_of(self, name: str, field: str, values: tuple[str, ...]) -> tuple[Path, dict[str, float]]:
+        """Train with each value of one field; the checkpoint best on the validation people, and all scores."""
+        runs = {value: self.train(name, f"{field}={value}", suffix=f" {value}") for value in values}
+        scores = {
+            value: max(json.loads(line)["score"] for line in (path.parent / "metrics.jsonl").read_text().splitlines())
+            for value, path in runs.items()
+        }
+        return runs[max(scores, key=lambda value: scores[value])], scores
 
     def measure(self, name: str, network: Path, data: Path | None = None, bootstrap: int = 0) -> dict[str, Any]:
         """Task metrics on the test people, who are looked at here and nowhere else."""
