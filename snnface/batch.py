@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,8 @@ class EventBatch:
 
     def with_events(self, keep: Tensor | None = None, **columns: Tensor) -> EventBatch:
         """A copy with other columns, and with only the events where ``keep`` (bool ``[E]``) is true."""
-        changed = replace(self, **columns)
+        values: dict[str, Any] = dict(columns)
+        changed = replace(self, **values)
         if keep is None:
             return changed
         kept = torch.cat([torch.zeros(1, dtype=torch.int64), keep.cumsum(0)])
@@ -63,7 +65,10 @@ def collate_events(clips: Sequence[np.ndarray], duration_us: Sequence[int], widt
 
     counts = np.array([0, *(len(c) for c in clips)], np.int64)
     return EventBatch(
-        *(column(n) for n in "txyp"),
+        t=column("t"),
+        x=column("x"),
+        y=column("y"),
+        p=column("p"),
         offsets=torch.from_numpy(counts.cumsum()),
         duration_us=torch.as_tensor(list(duration_us), dtype=torch.int64),
         width=width,

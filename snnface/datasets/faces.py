@@ -121,7 +121,7 @@ class FaceEvents(Dataset):
         }
         target |= {name: rows[inside] for name, rows in frames.items()} | {"frame_t_us": t[inside] - start}
         if self.rgb:
-            target["rgb"] = store.rgb(clip)[inside]
+            target["rgb"] = store.rgb(clip, inside)
         return target
 
     def collate(self, items: Sequence[tuple[np.ndarray, Target]]) -> tuple[EventBatch, dict[str, torch.Tensor]]:

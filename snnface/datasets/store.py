@@ -38,7 +38,8 @@ from snnface.datasets.layout import (
 )
 from snnface.datasets.writer import write_store
 from snnface.errors import InputError
-from snnface.events import pack
+from snnface.events import Recording, pack
+from snnface.facs import EXPRESSIONS
 
 __all__ = ["SPLITS", "ClipData", "Store", "write_store"]
 
@@ -76,8 +77,11 @@ class Store:
         return self.__dict__ | {"_handle": None}
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[h5py.File]:
-        """The open file, one handle a process, so that neighbouring windows share what was unpacked."""
+    def _reading(self, what: str = "") -> Iterator[h5py.File]:
+        """The open file, one handle a process, so that neighbouring windows share what was unpacked.
+
+        ``what``: the fields to name where they cannot be read.
+        """
         if not self.path.is_file():
             raise InputError(self.path, "no such file", "Check the path, or make a data set with snnface synth")
         try:
@@ -85,9 +89,18 @@ class Store:
                 self._handle = os.getpid(), h5py.File(self.path, "r")
             yield self._handle[1]
         except InputError:
+            self.close()
             raise
-        except (OSError, RuntimeError, KeyError, ValueError) as e:
-            raise InputError(self.path, f"cannot be read as HDF5 ({e})", _MAKE_AGAIN) from e
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as e:
+            self.close()
+            found = f"{what} cannot be read" if what else "cannot be read as HDF5"
+            raise InputError(self.path, f"{found} ({e})", _MAKE_AGAIN) from e
+
+    def close(self) -> None:
+        """Close the file; the next read opens it again."""
+        if self._handle is not None:
+            self._handle[1].close()
+        self._handle = None
 
     def _check_fields(self, file: h5py.File) -> None:
         fields = {f"events/{n}": kind for n, kind in EVENT_FIELDS.items()} | CLIP_FIELDS | FRAME_FIELDS
@@ -119,69 +132,90 @@ class Store:
         if self.has_rgb:
             check_shape(self.path, "rgb", file["rgb"].shape, int(self.frame_offsets[-1]), (), sizes)
         check_shape(self.path, "index_ms", file["index_ms"].shape, int(self.index_offsets[-1]), (), sizes)
+        for name, least, most in (("expression", -1, len(EXPRESSIONS) - 1), ("split", 0, len(SPLITS) - 1)):
+            values = getattr(self, name)
+            if ((values < least) | (values > most)).any():
+                raise InputError(self.path, f"{name} is outside {least} … {most}", _MAKE_AGAIN)
         if (np.diff(self.index_offsets) != -(-self.duration_us // 1000) + 1).any():
             raise InputError(self.path, "index_ms does not fit the clips' durations", _MAKE_AGAIN)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def _span(self, offsets: np.ndarray, clip: int) -> tuple[int, int]:
+        """Where a clip's rows begin and end in the long columns."""
+        clip = range(len(self))[clip]
+        return int(offsets[clip]), int(offsets[clip + 1])
+
     def events(self, clip: int, start_us: int = 0, stop_us: int | None = None) -> np.ndarray:
         """Events of a clip with ``start_us ≤ t < stop_us``, structured ``[E]``, t in µs from the clip's start.
 
         Without ``stop_us`` to the end. Only the milliseconds around the window are read.
         """
-        first, count = int(self.offsets[clip]), int(self.offsets[clip + 1] - self.offsets[clip])
-        with self._reading() as file:
+        first, end = self._span(self.offsets, clip)
+        with self._reading("events") as file:
             low = self._mark(file, clip, start_us // 1000) if start_us > 0 else 0
-            high = count if stop_us is None else self._mark(file, clip, -(-stop_us // 1000))
+            high = end - first if stop_us is None else self._mark(file, clip, -(-stop_us // 1000))
+            if not 0 <= low <= end - first >= high >= 0:
+                raise InputError(self.path, f"index_ms of clip {clip} is broken", _MAKE_AGAIN)
             rows = slice(first + low, first + max(low, high))
             events = pack(*(file[f"events/{n}"][rows] for n in EVENT_FIELDS))
+        try:
+            Recording(events, self.width, self.height)
+        except InputError as e:
+            raise InputError(self.path, f"events of clip {clip}: {e.what}", _MAKE_AGAIN) from e
         after = len(events) if stop_us is None else int(np.searchsorted(events["t"], stop_us))
         return events[int(np.searchsorted(events["t"], start_us)) : after]
 
     def _mark(self, file: h5py.File, clip: int, ms: int) -> int:
         """Number of the clip's events before a whole millisecond."""
-        start, stop = int(self.index_offsets[clip]), int(self.index_offsets[clip + 1])
+        start, stop = self._span(self.index_offsets, clip)
         if start + ms >= stop:
-            return int(self.offsets[clip + 1] - self.offsets[clip])
+            first, end = self._span(self.offsets, clip)
+            return end - first
         return int(file["index_ms"][start + max(ms, 0)])
 
     def frames(self, clip: int) -> dict[str, np.ndarray]:
         """Labels of a clip's F frames by name, as in :class:`ClipData`."""
-        with self._reading() as file:
-            return {name: file[name][self._frame_rows(clip)] for name in FRAME_FIELDS}
-
-    def _frame_rows(self, clip: int) -> slice:
-        return slice(int(self.frame_offsets[clip]), int(self.frame_offsets[clip + 1]))
+        rows = slice(*self._span(self.frame_offsets, clip))
+        with self._reading("labels of frames") as file:
+            return {name: file[name][rows] for name in FRAME_FIELDS}
 
     def clip(self, number: int) -> ClipData:
         """A whole clip, pictures as they are stored."""
-        labels = {name: int(getattr(self, name)[number]) for name in CLIP_FIELDS}
-        return ClipData(events=self.events(number), rgb=self.encoded_rgb(number), **labels, **self.frames(number))
+        labels: dict[str, Any] = {name: int(getattr(self, name)[number]) for name in CLIP_FIELDS}
+        labels |= self.frames(number)
+        pictures = self.encoded_rgb(number) if self.has_rgb else None
+        return ClipData(events=self.events(number), rgb=pictures, **labels)
 
-    def encoded_rgb(self, clip: int) -> list[bytes] | None:
-        """Pictures of a clip's F frames as JPEG or PNG bytes, or None where the set has none."""
+    def encoded_rgb(self, clip: int, frames: slice = slice(None)) -> list[bytes]:
+        """Pictures of a clip's frames as JPEG or PNG bytes; none where the set has none."""
+        if not self.has_rgb:
+            return []
+        numbers = range(*self._span(self.frame_offsets, clip))[frames]
+        with self._reading("rgb") as file:
+            return [picture.tobytes() for picture in file["rgb"][numbers.start : numbers.stop]]
+
+    def rgb(self, clip: int, frames: slice = slice(None)) -> np.ndarray | None:
+        """Pictures of a clip's frames, or of a span of them, uint8 ``[F, H, W, 3]``; None where the set has none."""
         if not self.has_rgb:
             return None
-        with self._reading() as file:
-            return [picture.tobytes() for picture in file["rgb"][self._frame_rows(clip)]]
-
-    def rgb(self, clip: int) -> np.ndarray | None:
-        """Pictures of a clip's F frames, uint8 ``[F, H, W, 3]``, or None where the set has none."""
-        encoded = self.encoded_rgb(clip)
-        if encoded is None:
-            return None
         try:
-            pictures = [np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")) for picture in encoded]
-        except OSError as e:
+            pictures = [
+                np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+                for picture in self.encoded_rgb(clip, frames)
+            ]
+            return np.stack(pictures) if pictures else np.empty((0, self.height, self.width, 3), np.uint8)
+        except (OSError, ValueError, SyntaxError) as e:
+            if isinstance(e, InputError):
+                raise
             raise InputError(self.path, f"rgb of clip {clip} cannot be decoded ({e})", _MAKE_AGAIN) from e
-        return np.stack(pictures) if pictures else np.empty((0, self.height, self.width, 3), np.uint8)
 
     def content_sha256(self) -> str:
         """Hash of all that the data set says about its clips, whatever its compression, chunks or maker."""
         scheme, aligned = self.attrs.get("landmark_scheme"), bool(self.attrs.get("rgb_aligned"))
         digest = hashlib.sha256(f"{self.width}x{self.height} {scheme} {aligned}".encode())
-        with self._reading() as file:
+        with self._reading("content") as file:
             for name in (
                 *(f"events/{n}" for n in EVENT_FIELDS),
                 "offsets",
@@ -192,8 +226,8 @@ class Store:
                 data = file[name]
                 digest.update(f"{name} {data.dtype.str} {data.shape}".encode())
                 for start in range(0, len(data), _HASHED):
-                    digest.update(np.ascontiguousarray(data[start : start + _HASHED]))
+                    digest.update(np.ascontiguousarray(data[start : start + _HASHED]).data)
             for clip in range(len(self) if self.has_rgb else 0):
-                for picture in file["rgb"][self._frame_rows(clip)]:
+                for picture in file["rgb"][slice(*self._span(self.frame_offsets, clip))]:
                     digest.update(f"rgb {len(picture)}".encode() + picture.tobytes())
         return digest.hexdigest()

@@ -13,7 +13,7 @@ import numpy as np
 from snnface import __version__
 from snnface.datasets.layout import CLIP_FIELDS, EVENT_FIELDS, FRAME_FIELDS, OFFSETS, ClipData
 from snnface.errors import InputError
-from snnface.files import atomic_path
+from snnface.hdf5 import new_file
 
 _PACKED = {"compression": "gzip", "compression_opts": 2, "shuffle": True}
 #: Rows that are packed together: small, so that a short window costs little.
@@ -39,71 +39,72 @@ def write_store(
     InputError: a clip is not as :class:`ClipData` says or differs from the others in L, K or in having pictures;
         the disk is full.
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_file(path) as (file, disk):
         seed = generator.get("settings", {}).get("seed", -1)
         file.attrs.update(width=width, height=height, version=__version__, seed=seed)
         file.attrs.update(landmark_scheme=landmark_scheme, rgb_aligned=rgb_aligned)
         file.attrs["generator"] = json.dumps(generator, sort_keys=True)
-        for name, kind in EVENT_FIELDS.items():
-            _empty(file, f"events/{name}", (), kind)
-        _empty(file, "index_ms", (), np.int64)
+        columns: dict[str, h5py.Dataset] = {}
         ends: dict[str, list[int]] = {name: [0] for name in OFFSETS}
         labels: dict[str, list[int]] = {name: [] for name in CLIP_FIELDS}
         for number, clip in enumerate(clips):
-            clip.check(width, height, f"{path}: clip {number}")
-            marks = np.searchsorted(clip.events["t"], np.arange(0, clip.duration_us + 1000, 1000))
-            if number == 0:
-                _empty_frames(file, clip)
-            _check_like_first(file, clip, f"{path}: clip {number}")
-            for name in EVENT_FIELDS:
-                _append(file[f"events/{name}"], clip.events[name])
-            _append(file["index_ms"], marks)
-            for name, kind in FRAME_FIELDS.items():
-                _append(file[name], np.asarray(getattr(clip, name), kind))
-            if clip.rgb is not None:
-                _append(file["rgb"], _as_rows(clip.rgb))
+            where = f"{path}: clip {number}"
+            clip.check(width, height, where)
+            rows = _rows(clip)
+            # The columns stay open: closing one would pack its last rows, to be unpacked for the next clip.
+            columns = columns or {name: _empty(file, name, values) for name, values in rows.items()}
+            _check_like_first(columns, rows, where)
+            for name, values in rows.items():
+                _append(columns[name], values)
             for name in CLIP_FIELDS:
                 labels[name].append(int(getattr(clip, name)))
-            for name, count in zip(OFFSETS, (len(clip.events), len(marks), len(clip.frame_t_us)), strict=True):
-                ends[name].append(ends[name][-1] + count)
-        if not labels["au"]:
+            for name, counted in zip(OFFSETS, ("events/t", "index_ms", "frame_t_us"), strict=True):
+                ends[name].append(ends[name][-1] + len(rows[counted]))
+            disk.check()
+        if not columns:
             raise InputError(path, "a data set without clips", "Write at least one")
-        for name, values in ends.items():
-            file[name] = np.array(values, np.int64)
+        for name, numbers in ends.items():
+            file[name] = np.array(numbers, np.int64)
         for name, kind in CLIP_FIELDS.items():
             file[name] = np.array(labels[name], kind)
 
 
-def _empty(file: h5py.File, name: str, row: tuple[int, ...], kind: Any) -> None:
-    rows = max(1, _CHUNK // max(1, int(np.prod(row))))
-    file.create_dataset(name, (0, *row), kind, maxshape=(None, *row), chunks=(rows, *row), **_PACKED)
-
-
-def _empty_frames(file: h5py.File, clip: ClipData) -> None:
-    for name, kind in FRAME_FIELDS.items():
-        _empty(file, name, np.shape(getattr(clip, name))[1:], kind)
+def _rows(clip: ClipData) -> dict[str, np.ndarray]:
+    """What a clip adds to each long column."""
+    rows = {f"events/{name}": np.asarray(clip.events[name], kind) for name, kind in EVENT_FIELDS.items()}
+    rows["index_ms"] = np.searchsorted(clip.events["t"], np.arange(0, clip.duration_us + 1000, 1000))
+    rows |= {name: np.asarray(getattr(clip, name), kind) for name, kind in FRAME_FIELDS.items()}
     if clip.rgb is not None:
-        file.create_dataset("rgb", (0,), h5py.vlen_dtype(np.uint8), maxshape=(None,), chunks=(64,))
+        rows["rgb"] = _pictures(clip.rgb)
+    return rows
 
 
-def _check_like_first(file: h5py.File, clip: ClipData, where: str) -> None:
+def _empty(file: h5py.File, name: str, values: np.ndarray) -> h5py.Dataset:
+    if name == "rgb":
+        return file.create_dataset("rgb", (0,), h5py.vlen_dtype(np.uint8), maxshape=(None,), chunks=(64,))
+    row = values.shape[1:]
+    chunk = max(1, _CHUNK // max(1, int(np.prod(row))))
+    return file.create_dataset(name, (0, *row), values.dtype, maxshape=(None, *row), chunks=(chunk, *row), **_PACKED)
+
+
+def _check_like_first(columns: dict[str, h5py.Dataset], rows: dict[str, np.ndarray], where: str) -> None:
+    if columns.keys() != rows.keys():
+        raise InputError(where, "pictures in some clips only", "Pass rgb for every clip or for none")
     for name in ("landmarks", "coefficients"):
-        found, first = np.shape(getattr(clip, name))[1:], file[name].shape[1:]
+        found, first = rows[name].shape[1:], columns[name].shape[1:]
         if found != first:
             fix = "Give all clips of a data set the same landmarks and coefficients"
             raise InputError(where, f"{name} has rows of shape {list(found)}, not {list(first)}", fix)
-    if (clip.rgb is not None) != ("rgb" in file):
-        raise InputError(where, "pictures in some clips only", "Pass rgb for every clip or for none")
 
 
-def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:
-    start = len(dataset)
-    dataset.resize(start + len(values), axis=0)
+def _append(column: h5py.Dataset, values: np.ndarray) -> None:
+    start = len(column)
+    column.resize(start + len(values), axis=0)
     if len(values):
-        dataset[start:] = values
+        column[start:] = values
 
 
-def _as_rows(pictures: Iterable[bytes]) -> np.ndarray:
+def _pictures(pictures: Iterable[bytes]) -> np.ndarray:
     """Rows of bytes as h5py takes them at once: an array of arrays, or a plain one where all have one length."""
     rows = [np.frombuffer(picture, np.uint8) for picture in pictures]
     if len({len(row) for row in rows}) == 1:
