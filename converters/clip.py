@@ -24,7 +24,7 @@ def make_clip(plan: Plan, number: int) -> ClipData:
     face_seed, sensor_seed, own_seed = np.random.SeedSequence([plan.seed, number]).spawn(3)
     random = np.random.default_rng(own_seed)
     seconds = plan.seconds * random.uniform(1 - LENGTH_SPREAD, 1 + LENGTH_SPREAD)
-    exposure = np.float32(EXPOSURE ** random.uniform(-1, 1))
+    exposure = EXPOSURE ** random.uniform(-1, 1)
     identity, au, expression = plan.labels(number)
     seed = int(face_seed.generate_state(1)[0])
     clip = FaceClip(ClipSpec(identity, au, expression, seconds, plan.width, plan.height, seed))

@@ -93,14 +93,16 @@ def _made(plan: Plan, files: list[Path], numbers: list[int], workers: int) -> It
     """Make the clips that are missing, here or in worker processes; yields after each."""
     if workers <= 1:
         for number in numbers:
-            yield _make(plan, number, files[number])
+            _make(plan, number, files[number])
+            yield
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(numbers) or 1), context, _prepare_worker) as pool:
         jobs = [pool.submit(_make, plan, number, files[number]) for number in numbers]
         try:
             for job in as_completed(jobs):
-                yield job.result()
+                job.result()
+                yield
         except BrokenProcessPool as e:
             fix = "Finished clips are kept: go on with --resume and fewer --workers"
             raise InputError("--workers", "a worker process died, perhaps for lack of memory", fix) from e

@@ -163,7 +163,7 @@ class Store:
         try:
             Recording(events, self.width, self.height)
         except InputError as e:
-            raise InputError(self.path, f"events of clip {clip}: {e.what}", _MAKE_AGAIN) from e
+            raise InputError(self.path, f"clip {clip} is broken: {e.what}", _MAKE_AGAIN) from e
         after = len(events) if stop_us is None else int(np.searchsorted(events["t"], stop_us))
         return events[int(np.searchsorted(events["t"], start_us)) : after]
 
