@@ -23,7 +23,7 @@ def summary(path: Path) -> dict[str, Any]:
         first, last, on, events = [], [], 0, 0
         landmarks = False
         for i in range(len(store)):
-            clip = _clip(store, i)
+            clip = Recording(store.events(i), store.width, store.height)
             landmarks = landmarks or bool(np.isfinite(store.frames(i)["landmarks"]).any())
             if len(clip):
                 first.append(int(clip.t[0]))
@@ -49,10 +49,3 @@ def summary(path: Path) -> dict[str, Any]:
         "format": "dataset",
         "dropped": {},
     }
-
-
-def _clip(store: Store, number: int) -> Recording:
-    try:
-        return Recording(store.events(number), store.width, store.height)
-    except InputError as e:
-        raise InputError(store.path, f"clip {number} is broken: {e.what}", "Make the data set again") from e
