@@ -13,7 +13,7 @@ from snnface.training import recipe as recipes
 from snnface.training.stages import Stages
 
 #: Source files that decide what each kind of stage makes.
-FACES = ("faces", "facs.py", "converters/simulator.py", "converters/sensors.py", "converters/synth.py")
+FACES = ("faces", "facs.py", *(f"converters/{m}.py" for m in ("simulator", "sensors", "plan", "clip")))
 LEARNING = (
     *("batch.py", "input.py", "synapse.py", "neuron.py", "surrogate.py", "encoder.py", "heads.py", "forward.py"),
     *(f"training/{m}.py" for m in ("augment", "baselines", "clips", "models", "objectives", "teacher", "trainer")),
