@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from snnface.surrogate import SURROGATES, Surrogate
 
@@ -79,6 +80,7 @@ class _Lif(torch.autograd.Function):
         return spikes, u, v
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, g: Tensor, *_: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         (membrane,) = ctx.saved_tensors
         neuron: Lif = ctx.neuron
