@@ -144,8 +144,9 @@ def main(arguments: list[str] | None = None) -> None:
     except MemoryError:
         code = _fail(f"{where}: this machine has too little memory. Use shorter clips or smaller batches.")
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("interrupted; what was finished is kept\n")
         code = 130
+    if code == 130:  # typer answers Ctrl-C with this code by itself, without a word
+        sys.stderr.write("interrupted; what was finished is kept\n")
     sys.exit(code)
 
 
