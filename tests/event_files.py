@@ -91,7 +91,8 @@ def decode_evt2(words: Iterable[int]) -> list[tuple[int, int, int, int]]:
         kind = w >> 28
         if kind == 8:
             value = w & 0xFFFFFFF
-            wraps += last is not None and value <= last - 0.75 * 2**28
+            if last is not None:
+                wraps += (value <= last - 0.75 * 2**28) - (value >= last + 0.75 * 2**28)
             last = value
             high = max((wraps << 28 | value) << 6, high or 0)
         elif kind <= 1 and high is not None:
@@ -110,8 +111,8 @@ def decode_evt3(words: Iterable[int]) -> list[tuple[int, int, int, int]]:
     for w in words:
         kind, value = w >> 12, w & 0xFFF
         if kind == 8:
-            if high is not None and value <= high - 3072:
-                wraps += 1
+            if high is not None:
+                wraps += (value <= high - 3072) - (value >= high + 3072)
             low = low if value == high else 0
             high = value
         elif kind == 6:

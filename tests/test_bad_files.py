@@ -178,6 +178,7 @@ FILES: dict[str, Bad] = {
     "dat time falls back": Bad("dat", lambda: dat_with(300, t=17), "backwards", {"backwards": 1}),
     "dat pixel outside": Bad("dat", lambda: dat_with(300, x=WIDTH), "1 events lie outside", {"outside_sensor": 1}),
     "es of another kind": Bad("es", lambda: good("dat"), "is not an Event Stream file"),
+    "es of a pause alone": Bad("es", lambda: good("es")[:20] + b"\xff" * 2_000_000, "no valid events"),
     "es cut in its header": Bad("es", lambda: good("es")[:17], "header is cut off"),
     "es version 3": Bad("es", lambda: set_bits(good("es"), 12, b"\x03"), "has version 3.0.0"),
     "es of generic events": Bad("es", lambda: set_bits(good("es"), 15, b"\x00"), "holds generic events"),

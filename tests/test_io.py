@@ -33,6 +33,7 @@ from snnface.cli import main
 from snnface.datasets.store import ClipData, write_store
 from snnface.errors import InputError
 from snnface.events import Recording, pack
+from snnface.io import evt_words
 from snnface.io.commands import info
 
 SUFFIXES = ("raw", "dat", "aedat4", "es", "csv", "h5")
@@ -138,7 +139,7 @@ def evt3_streams(draw: st.DrawFn) -> list[int]:
     words = draw(st.lists(st.sampled_from([0x2005, 0x0003, 0x3008, 0x4005, 0x6123]), max_size=4))
     now = draw(st.integers(4080, 4100)) * 4096 + draw(st.integers(0, 4095))
     words.append(0x8000 | now >> 12 & 0xFFF)
-    column = 0
+    column = 44  # at most, after those
     for step in draw(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 4095)), max_size=60)):
         match step:
             case (0, n):
@@ -166,9 +167,13 @@ def evt3_streams(draw: st.DrawFn) -> list[int]:
     return words
 
 
+@pytest.mark.parametrize("block", [1 << 20, 9])
 @quick
-@given(evt3_streams())
-def test_evt3_agrees_with_a_plain_decoder(tmp_path: Path, words: list[int]) -> None:
+@given(words=evt3_streams())
+def test_evt3_agrees_with_a_plain_decoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, words: list[int]
+) -> None:
+    monkeypatch.setattr(evt_words, "_BLOCK", block)
     wanted = decode_evt3(words)
     path = tmp_path / "a.raw"
     path.write_bytes(evt3_bytes(words))
@@ -181,9 +186,16 @@ def test_evt3_agrees_with_a_plain_decoder(tmp_path: Path, words: list[int]) -> N
     assert [tuple(map(int, e)) for e in back.events.tolist()] == wanted
 
 
+@pytest.mark.parametrize("block", [1 << 20, 9])
 @quick
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, (1 << 20) - 1)), min_size=1, max_size=60), st.booleans())
-def test_evt2_agrees_with_a_plain_decoder(tmp_path: Path, steps: list[tuple[int, int]], near_wrap: bool) -> None:
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 3), st.integers(0, (1 << 20) - 1)), min_size=1, max_size=60),
+    near_wrap=st.booleans(),
+)
+def test_evt2_agrees_with_a_plain_decoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, steps: list[tuple[int, int]], near_wrap: bool
+) -> None:
+    monkeypatch.setattr(evt_words, "_BLOCK", block)
     high = (1 << 28) - 300 if near_wrap else 77
     words = [1 << 28 | 5 << 11 | 5, 0x80000000 | high]
     for kind, n in steps:
@@ -200,6 +212,29 @@ def test_evt2_agrees_with_a_plain_decoder(tmp_path: Path, steps: list[tuple[int,
     back, report = io.read(path)
     assert report.dropped == {"undated": 1}
     assert [tuple(map(int, e)) for e in back.events.tolist()] == decode_evt2(words)
+
+
+@quick
+@given(
+    words=evt3_streams(), flips=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 15)), min_size=1, max_size=6)
+)
+def test_evt3_repair_accounts_for_every_event_whatever_the_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[int], flips: list[tuple[int, int]]
+) -> None:
+    words = [*words, *evt3_words(recording(50, start=16_700_000))]
+    for at, bit in flips:
+        words[at % len(words)] ^= 1 << bit
+    counted = sum({2: 1, 4: (w & 0xFFF).bit_count(), 5: (w & 0xFF).bit_count()}.get(w >> 12, 0) for w in words)
+    path = tmp_path / "a.raw"
+    path.write_bytes(evt3_bytes(words))
+    readings = []
+    for block in (1 << 20, 9):
+        monkeypatch.setattr(evt_words, "_BLOCK", block)
+        readings.append(io.read(path, repair=True))
+    (whole, report), (in_blocks, same_report) = readings
+    assert same(whole, in_blocks)
+    assert report == same_report
+    assert len(whole) + report.events_dropped == counted
 
 
 def test_events_that_begin_like_a_header_line_are_read(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ _HEADER = struct.Struct("<12s3BBHH")
 _NEAR = 64
 _TYPES = {0: "generic", 1: "dvs", 2: "atis", 4: "color"}
 _EVENT = re.compile(rb"[\xfe\xff]*+([^\xfe\xff].{4})", re.DOTALL)
-_WHOLE = re.compile(rb"(?:[\xfe\xff]*+[^\xfe\xff].{4})*+[\xfe\xff]*+", re.DOTALL)
+_EVENTS = re.compile(rb"(?:[\xfe\xff]*+[^\xfe\xff].{4})*+", re.DOTALL)
+_PAUSE = re.compile(rb"[\xfe\xff]*+")
 
 
 def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Columns, tuple[int, int], str]:
@@ -56,11 +57,9 @@ def _clean(data: bytes, size: tuple[int, int], damage: Damage) -> tuple[bytes, n
 
     Where such pixels come close together, the framing of the events was lost: those between them go too.
     """
-    matches = _WHOLE.match(data, _HEADER.size)
-    end = matches.end() if matches else _HEADER.size
-    damage.found(
-        "truncated_bytes", len(data) - end, "ends in the middle of an event, {} bytes after the last whole one"
-    )
+    end = _span(_EVENTS, data, _HEADER.size)
+    rest = len(data) - _span(_PAUSE, data, end)
+    damage.found("truncated_bytes", rest, "ends in the middle of an event, {} bytes after the last whole one")
     raw = b"".join(_EVENT.findall(data, _HEADER.size, end))
     events = np.frombuffer(raw, [("head", "u1"), ("x", "<u2"), ("y", "<u2")])
     impossible = np.flatnonzero((events["x"] >= size[0]) | (events["y"] >= size[1]))
@@ -71,12 +70,18 @@ def _clean(data: bytes, size: tuple[int, int], damage: Damage) -> tuple[bytes, n
         outside[first:last] = True
     damage.found("outside_sensor", outside.sum(), f"{{}} events lie outside the {size[0]}x{size[1]} sensor")
     if not outside.any():
-        return (data if end == len(data) else data[:end]), outside
+        return (data[:end] if rest else data), outside
     patched = bytearray(data[:end])
     for bad, match in zip(outside, _EVENT.finditer(data, _HEADER.size, end), strict=True):
         if bad:
             patched[match.end() - 4 : match.end()] = bytes(4)
     return bytes(patched), outside
+
+
+def _span(pattern: re.Pattern[bytes], data: bytes, start: int) -> int:
+    """Where the match of a pattern that can be empty ends."""
+    match = pattern.match(data, start)
+    return match.end() if match else start
 
 
 def _decode(path: Path, damage: Damage, kind: int, height: int, outside: np.ndarray) -> Columns:

@@ -40,7 +40,7 @@ def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Colu
     if not words.size:
         raise damage.lost("holds a header but no events")
     cleaned = (clean2 if version == "evt2" else clean3)(words, size, damage)
-    if cleaned is words and not rest and payload[:1] != b"%":
+    if np.array_equal(cleaned, words) and not rest and payload[:1] != b"%":
         return _decode(path, damage, size, version), size, version
     # The filler word ends the header for the decoder, whatever the first byte of the events is.
     filler = np.array([0xE << (word.itemsize * 8 - 4)], word)

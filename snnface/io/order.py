@@ -11,10 +11,13 @@ JITTER_US = 1_000
 
 
 def unwrapped(counter: np.ndarray, bits: int, fall: float = 0.75) -> np.ndarray:
-    """A counter of ``bits`` bits as a continuous one, int64 ``[N]``: a fall by ``fall`` of its range is a wrap."""
+    """A counter of ``bits`` bits as a continuous one, int64 ``[N]``.
+
+    A fall by at least ``fall`` of its range is a wrap, a rise by three quarters a step back over one.
+    """
     values = counter.astype(np.int64)
-    wraps = np.diff(values) <= -fall * (1 << bits)
-    values[1:] += np.cumsum(wraps) << bits
+    step = np.diff(values) / (1 << bits)
+    values[1:] += np.cumsum((step <= -fall).astype(np.int64) - (step >= 0.75)) << bits
     return values
 
 
@@ -25,7 +28,7 @@ def in_order(t: np.ndarray, jitter: int = 0) -> np.ndarray:
     left out rather than everything after it. Patience sorting, O(N log N), and only where order is disturbed.
     """
     keep = np.ones(len(t), bool)
-    if len(t) < 2:
+    if not (np.diff(t) < 0).any():
         return keep
     highest = np.maximum.accumulate(t)
     lowest = np.minimum.accumulate(t[::-1])[::-1]
