@@ -12,11 +12,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from snnface.backends import torch as reference
 from snnface.batch import EventBatch
+from snnface.errors import InputError
 from snnface.facs import AUS, EXPRESSIONS
 from snnface.forward import Layer, Neurons, Trace, propagate
 from snnface.heads import decode
@@ -25,6 +26,11 @@ from snnface.network import Head, Network, SynapticLayer, conv_shape
 from snnface.neuron import Lif, integrate, lif
 from snnface.surrogate import Surrogate
 from snnface.synapse import Conv, from_events, from_spikes
+
+
+#: Gains are sought up to the limit, and no channel's is more than the spread times its layer's median: a channel that
+#: is mostly inhibited would else get weights beside which those of its layer vanish in 8 bits.
+GAIN_LIMIT, GAIN_SPREAD = 1e4, 10.0
 
 
 class _Config(BaseModel):
@@ -53,6 +59,12 @@ class HeadConfig(_Config):
     size: int = Field(gt=0)
     scale: list[float]
     offset: list[float]
+
+    @model_validator(mode="after")
+    def _one_unit_a_row(self) -> HeadConfig:
+        if not len(self.scale) == len(self.offset) == self.size:
+            raise ValueError(f"scale and offset need {self.size} numbers each")
+        return self
 
 
 class EncoderConfig(_Config):
@@ -90,7 +102,7 @@ class Synapses(nn.Module):
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(shape))
+        self.weight = nn.Parameter(torch.randn(shape) / math.sqrt(math.prod(shape[1:])))
         self.gain = nn.Parameter(torch.ones(shape[0]))
 
     def folded(self) -> Tensor:
@@ -169,7 +181,12 @@ class Encoder(nn.Module):
     def calibrate(self, batch: EventBatch, rate: float = 0.05, rounds: int = 14) -> list[float]:
         """Set the gains so that every channel spikes in a fraction ``rate`` of its neuron-steps on ``batch``.
 
-        A data-dependent start (bisection per channel, layer after layer); returns the rate of each layer.
+        A data-dependent start (bisection per channel, layer after layer); returns the rate of each layer. Channels
+        that would need more than :data:`GAIN_SPREAD` times the layer's median gain stay below the rate.
+
+        Raises
+        ------
+        InputError: most channels of a layer stay silent whatever their gain.
         """
         inputs, spikes, rates = self.inputs(batch), None, []
         for layer, synapses in zip(self.layers(), self.synapses, strict=True):
@@ -179,15 +196,22 @@ class Encoder(nn.Module):
                 membrane = integrate(x, layer.neuron.alpha, layer.neuron.beta)[0]
                 synapses.gain.fill_(0.3 / float(membrane.std().clamp(min=1e-6)))
                 continue
-            low = torch.full_like(synapses.gain, 1e-4)
-            high = torch.full_like(synapses.gain, 1e4)
+            low = torch.full_like(synapses.gain, 1 / GAIN_LIMIT)
+            high = torch.full_like(synapses.gain, GAIN_LIMIT)
             per_channel = (-1, *[1] * (x.dim() - 3))
             for _ in range(rounds):
                 gain = (low * high).sqrt()
                 spikes = lif(x * gain.view(per_channel), layer.neuron)[0]
                 busy = spikes.transpose(0, 2).flatten(1).mean(1) > rate
                 high, low = torch.where(busy, gain, high), torch.where(busy, low, gain)
-            synapses.gain.copy_((low * high).sqrt())
+            gain = (low * high).sqrt()
+            if gain.median() > 0.5 * GAIN_LIMIT:
+                raise InputError(
+                    "calibration",
+                    f"layer {len(rates) + 1} stays silent on these clips",
+                    "Use clips with more events, wider layers or a lower spike rate",
+                )
+            synapses.gain.copy_(gain.clamp(max=GAIN_SPREAD * float(gain.median())))
             spikes = lif(x * synapses.gain.view(per_channel), layer.neuron)[0]
             rates.append(float(spikes.mean()))
         return rates
