@@ -57,7 +57,7 @@ class Plan:
             raise InputError("--size", f"{self.width}x{self.height}", "Give sides of 16 to 4096 pixels")
         if not self.tasks or set(self.tasks) - set(TASKS) or len(set(self.tasks)) < len(self.tasks):
             raise InputError("--tasks", f"{','.join(self.tasks)!r}", "Give au, expression or au,expression")
-        if len(self.split) != 3 or min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-6:
+        if len(self.split) != 3 or not (min(self.split) >= 0 and abs(sum(self.split) - 1) < 1e-6):
             raise InputError("--split", "is not three fractions that sum to 1", "Write for example 0.7,0.15,0.15")
         sensor(self.sensor)
 

@@ -13,10 +13,11 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,17 @@ def synthesise(out: str | Path, plan: Plan, workers: int = 1, resume: bool = Fal
     if not (resume and out.is_file() and Store(out).generator == generator):
         parts = _parts_folder(out, plan, resume)
         files = [parts / f"{number:07d}.h5" for number in range(plan.clips)]
-        with bar() as display:
+        missing = [number for number, file in enumerate(files) if not file.is_file()]
+        with bar() as display, closing(_made(plan, files, missing, workers)) as made:
             task = display.add_task(f"synth {out.name}", total=plan.clips)
-            missing = [number for number, file in enumerate(files) if not file.is_file()]
             display.advance(task, plan.clips - len(missing))
-            for _ in _made(plan, files, missing, workers):
+            for _ in made:
                 display.advance(task)
-        write_store(out, _joined(files), plan.width, plan.height, generator)
+        # Joined within the folder: a killed run leaves nothing else. The plan goes last, clips never stay without it.
+        write_store(parts / "whole.h5", _joined(files), plan.width, plan.height, generator)
+        os.replace(parts / "whole.h5", out)
+        for file in files:
+            file.unlink()
         shutil.rmtree(parts)
     store = Store(out)
     say(f"{out}: {len(store)} clips, {int(store.offsets[-1]):,} events")
@@ -70,6 +75,8 @@ def synthesise(out: str | Path, plan: Plan, workers: int = 1, resume: bool = Fal
 
 def _parts_folder(out: Path, plan: Plan, resume: bool) -> Path:
     """The folder of finished clips, made for this plan and for no other."""
+    if out.is_dir():
+        raise InputError(out, "is a folder", "Give the name of a file")
     parts = out.with_name(out.name + ".parts")
     if (parts / "plan.json").is_file():
         if read_json(parts / "plan.json") != plan.settings():
@@ -89,7 +96,7 @@ def _make(plan: Plan, number: int, file: Path) -> None:
     write_store(file, [make_clip(plan, number)], plan.width, plan.height, {"clip": number})
 
 
-def _made(plan: Plan, files: list[Path], numbers: list[int], workers: int) -> Iterator[None]:
+def _made(plan: Plan, files: list[Path], numbers: list[int], workers: int) -> Generator[None]:
     """Make the clips that are missing, here or in worker processes; yields after each."""
     if workers <= 1:
         for number in numbers:
@@ -97,8 +104,10 @@ def _made(plan: Plan, files: list[Path], numbers: list[int], workers: int) -> It
             yield
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(numbers) or 1), context, _prepare_worker) as pool:
-        jobs = [pool.submit(_make, plan, number, files[number]) for number in numbers]
+    lifeline, end_of_parent = context.Pipe(duplex=False)
+    with ProcessPoolExecutor(min(workers, len(numbers) or 1), context, _prepare_worker, (lifeline,)) as pool:
+        with _interrupt_later():
+            jobs = [pool.submit(_make, plan, number, files[number]) for number in numbers]
         try:
             for job in as_completed(jobs):
                 job.result()
@@ -106,20 +115,32 @@ def _made(plan: Plan, files: list[Path], numbers: list[int], workers: int) -> It
         except BrokenProcessPool as e:
             fix = "Finished clips are kept: go on with --resume and fewer --workers"
             raise InputError("--workers", "a worker process died, perhaps for lack of memory", fix) from e
-        finally:
-            # Where anything ends the loop early (Ctrl-C, a full disk), only the clips in work are finished.
+        except BaseException:
+            end_of_parent.close()
             pool.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
-def _prepare_worker() -> None:
-    """Ctrl-C is the parent's to answer; a worker whose parent was killed ends itself."""
+@contextmanager
+def _interrupt_later() -> Iterator[None]:
+    """Hold Ctrl-C back. Processes started meanwhile never see it: it is their parent's to answer."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare_worker(lifeline: Connection) -> None:
+    """Where Ctrl-C cannot be held back it is ignored; a worker ends when the other end of its lifeline closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    with suppress(OSError):
-        if parent is not None:
-            parent.join()
+def _end_with(lifeline: Connection) -> None:
+    with suppress(EOFError, OSError):
+        lifeline.recv()
     os._exit(1)
