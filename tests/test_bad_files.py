@@ -394,7 +394,7 @@ def test_the_installed_command_says_the_same(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"bad.{FILES[name].suffix}"
     path.write_bytes(FILES[name].make())
     done = subprocess.run(
-        [sys.executable, "-m", "snnface", "info", str(path)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "snnface", "info", str(path)], capture_output=True, text=True, timeout=180, check=False
     )
     assert is_one_clear_error((done.returncode, done.stdout, done.stderr), path), done
 
