@@ -13,8 +13,9 @@ import snnface
 from snnface.files import write_json
 from snnface.progress import say
 from snnface.report import write_report
-from snnface.training.experiment import FACES, LEARNING, Experiment, Size
+from snnface.training.experiment import FACES, Experiment, Size
 from snnface.training.live import live_recordings
+from snnface.training.pictures import collect
 from snnface.training.stages import Stages
 
 DEMO = Size(
@@ -98,11 +99,11 @@ def demo(
     }
     stages.run(
         "report",
-        lambda: write_report(out, summary),
+        lambda: write_report(out, summary, collect(weights, experiment.test_data)),
         settings=summary,
         inputs=[weights, experiment.test_data],
         outputs=[out / "report.html"],
-        code=("report", *LEARNING),
+        code=("report", "training/pictures.py", "heads.py", *FACES),
     )
     summary["wall_s"] = stages.wall_s
     write_json(out / "summary.json", summary)
