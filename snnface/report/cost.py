@@ -52,9 +52,9 @@ def energy(summary: dict[str, Any]) -> str:
         "energy",
         "Spiking against CNN",
         "The matched CNN has the encoder's own convolutions with ReLU and an LSTM behind them. It looks at "
-        f"33 ms event frames, learnt from the same clips in as many passes, and names {percent(theirs['au_top1'])} of "
-        f"the action units (spiking: {percent(ours['au_top1'])}). For a second of recording the spiking network's arithmetic "
-        f"takes {power(spent['spiking'])} at 45 nm, against {ratios}.",
+        f"33 ms event frames, learnt from the same clips in as many passes, and names {percent(theirs['au_top1'])} "
+        f"of the action units (spiking: {percent(ours['au_top1'])}). For a second of recording the spiking network's "
+        f"arithmetic takes {power(spent['spiking'])} at 45 nm, against {ratios}.",
         grid(
             figure(bars(accuracy, "Accuracy, spiking network and matched CNN"), "On the same test people."),
             figure(

@@ -206,8 +206,8 @@ def guidance(summary: dict[str, Any]) -> str:
         "guidance",
         "With and without colour pictures in training",
         "During training, and only then, a teacher network that looks at the colour pictures tells the student "
-        "what it reads from them: the shape of the face in every frame, the landmarks, and how sure it is of each class. "
-        f"The guided student {words} points of action-unit accuracy against the same network trained without.",
+        "what it reads from them: the shape of the face in every frame, the landmarks, and how sure it is of each "
+        f"class. The guided student {words} points of action-unit accuracy against the same network trained without.",
         grid(
             figure(
                 bars(paired_bars(guided, alone, ("guided", "alone"), "quiet"), "Accuracy with and without guidance"),
