@@ -1,6 +1,8 @@
 """The RGB teacher: pictures in, face coefficients, landmarks and classes out; it guides the spiking student.
 
-It is trained on the RGB frames of the training people and tells the student, for each of their clips, what it
+It sees every picture beside the clip's first, in which the face is at rest: what a person looks like comes from
+there, what the person does from the difference (FACEMORPHIC fits its identity model to the first frame too). It is
+trained on the RGB frames of the training people and tells the student, for each of their clips, what it
 reads from the pixels: the student never sees a stored coefficient, and at run time it sees events only.
 """
 
@@ -35,7 +37,7 @@ class Teacher(nn.Module):
         self.register_buffer("scale", torch.ones(coefficients + 136))
         self.register_buffer("offset", torch.zeros(coefficients + 136))
         stages: list[nn.Module] = []
-        channels = 3
+        channels = 6
         for out, kernel in ((24, 5), (48, 3), (96, 3), (128, 3)):
             stages += [nn.Conv2d(channels, out, kernel, 2, kernel // 2, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
             channels, height, width = out, (height + 1) // 2, (width + 1) // 2
@@ -44,12 +46,12 @@ class Teacher(nn.Module):
         self.time = nn.GRU(256 + coefficients + 136, 128)
         self.classes = nn.Linear(128, len(AUS) + len(EXPRESSIONS))
 
-    def frames(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures uint8 ``[F, H, W, 3]`` → features ``[F, 256]`` and standardised answers ``[F, K + 136]``."""
-        x = pictures.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
-        x = x / 255 - 0.5
-        x = x / x.std(dim=(1, 2, 3), keepdim=True).clamp(min=0.02)
-        features = self.conv(x)
+    def frames(self, pictures: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures ``[F, H, W, 3]`` (0-255) and, for each, its clip's first one → features ``[F, 256]`` and
+        standardised answers ``[F, K + 136]``."""
+        x, rest = (_normalised(p) for p in (pictures, first))
+        pair = torch.cat([x, 2 * (x - rest)], 1).contiguous(memory_format=torch.channels_last)
+        features = self.conv(pair)
         return features, self.frame(features)
 
     def clip(self, features: Tensor, answers: Tensor, counts: list[int]) -> tuple[Tensor, Tensor]:
@@ -61,6 +63,13 @@ class Teacher(nn.Module):
         mean = (logits * inside[..., None]).sum(0) / inside.sum(0)[:, None]
         au, expression = mean.split([len(AUS), len(EXPRESSIONS)], dim=1)
         return au, expression
+
+
+def _normalised(pictures: Tensor) -> Tensor:
+    """``[F, H, W, 3]`` (0-255) → ``[F, 3, H, W]`` without overall brightness and contrast."""
+    x = pictures.permute(0, 3, 1, 2).float() / 255
+    x = x - x.mean(dim=(1, 2, 3), keepdim=True)
+    return x / x.std(dim=(1, 2, 3), keepdim=True).clamp(min=0.02)
 
 
 def train_teacher(
@@ -92,7 +101,8 @@ def train_teacher(
             for indices in clips.order(seed, epoch, batch):
                 seen = [slice(int(rng.integers(STRIDE)), None, STRIDE) for _ in indices]
                 shown = torch.cat([pictures[i][s] for i, s in zip(indices, seen, strict=True)])
-                features, answers = teacher.frames(_jitter(shown, rng))
+                rest = torch.cat([_first(pictures[i], s) for i, s in zip(indices, seen, strict=True)])
+                features, answers = teacher.frames(shown, rest)
                 wanted = torch.cat([truth[i][s] for i, s in zip(indices, seen, strict=True)])
                 standard = (wanted - teacher.offset) / teacher.scale
                 counts = [len(truth[i][s]) for i, s in zip(indices, seen, strict=True)]
@@ -125,16 +135,15 @@ def _truth(store: Store, clips: Clips, i: int) -> Tensor:
     return torch.cat([coefficients, clips.landmarks[i].flatten(1)], 1)
 
 
-def _jitter(pictures: Tensor, rng: np.random.Generator) -> Tensor:
-    """Random brightness and contrast for a batch of pictures (the labels stay right)."""
-    gain, shift = rng.uniform(0.7, 1.3), rng.uniform(-25, 25)
-    return (pictures.float() * gain + shift).clamp(0, 255)
+def _first(pictures: Tensor, chosen: slice = slice(None)) -> Tensor:
+    """The first picture of a clip, as often as there are chosen pictures."""
+    return pictures[:1].expand(len(pictures[chosen]), -1, -1, -1)
 
 
 @torch.no_grad()
 def _look(teacher: Teacher, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """All frames of one clip → answers ``[F, K + 136]`` in units, AU and expression logits (mean over phases)."""
-    features, answers = teacher.frames(pictures)
+    features, answers = teacher.frames(pictures, _first(pictures))
     phases = [slice(p, None, STRIDE) for p in range(min(STRIDE, len(pictures)))]
     logits = [teacher.clip(features[s], answers[s], [len(answers[s])]) for s in phases]
     au, expression = (torch.cat(part).mean(0) for part in zip(*logits, strict=True))

@@ -18,7 +18,7 @@ from snnface.faces.wrinkles import wrinkle_layers
 from snnface.facs import AUS, EXPRESSIONS
 
 #: Sampling steps (µs) that :meth:`FaceClip.next_time` may take, and how far (pixels) anything may move in one.
-SHORTEST_STEP, LONGEST_STEP, LARGEST_MOVE = 500, 8000, 0.5
+SHORTEST_STEP, LONGEST_STEP, LARGEST_MOVE = 500, 16000, 0.5
 
 
 #: Light that the lens scatters onto every pixel: it limits the contrast as a real lens does.
@@ -121,7 +121,7 @@ class FaceClip:
         return np.rint(curve * 255).astype(np.uint8)
 
     def next_time(self, t_us: int) -> int:
-        """The next sampling time (µs): nothing moves by more than half a pixel, 500 to 8000 µs later."""
+        """The next sampling time (µs): nothing moves by more than half a pixel, 500 to 16000 µs later."""
         start, step = self._watched(t_us), LONGEST_STEP
         for _ in range(4):
             moved = float(np.abs(self._watched(t_us + step) - start).max())
