@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +141,57 @@ def test_a_killed_run_goes_on_to_the_same_content(made: tuple[Path, dict], tmp_p
     assert not parts.exists()
 
 
-def wait(condition, seconds: float = 60) -> None:
+def when_one_is_finished(parts: Path, act) -> threading.Thread:
+    """Start to wait for the first finished clip; then ``act``."""
+
+    def run() -> None:
+        wait(lambda: any(parts.glob("0*.h5")))
+        act()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def kill_a_worker() -> None:
+    worker = next(p for p in multiprocessing.active_children() if isinstance(p, SpawnProcess))
+    os.kill(worker.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("act", "error"), [(interrupt, KeyboardInterrupt), (kill_a_worker, InputError)])
+def test_what_is_finished_outlives_interrupts_and_dead_workers(act, error, made, tmp_path: Path) -> None:
+    out, parts = tmp_path / "faces.h5", tmp_path / "faces.h5.parts"
+    acting = when_one_is_finished(parts, act)
+    with pytest.raises(error):
+        synthesise(out, plan(), workers=2)
+    acting.join()
+    assert not multiprocessing.active_children()
+    assert list(tmp_path.iterdir()) == [parts]
+    kept = len(list(parts.glob("0*.h5")))
+    assert 0 < kept < 5
+    assert synthesise(out, plan(), resume=True)["sha256"] == made[1]["sha256"]
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_output_that_is_a_folder_is_refused_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder"):
+        synthesise(tmp_path, plan())
+
+
+def test_length_light_and_face_do_not_depend_on_the_label() -> None:
+    """The same clip number with another label: everything but the action is as before."""
+    one, other = (make_clip(plan(identities=1, tasks=tasks, rgb=False), 1) for tasks in (("au",), ("expression",)))
+    assert (one.au, one.expression, other.au, other.expression) == (2, -1, -1, 1)
+    assert one.duration_us == other.duration_us
+    assert np.array_equal(one.landmarks[0], other.landmarks[0])
+    assert np.array_equal(one.pose[0], other.pose[0])
+
+
+def wait(condition, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -172,6 +225,7 @@ def test_resuming_a_whole_set_makes_nothing(made: tuple[Path, dict]) -> None:
         ("--clips 3 --tasks smile", "--tasks"),
         ("--clips 3 --split 0.5,0.5", "--split 0.5,0.5"),
         ("--clips 3 --split 0.5,0.5,0.5", "--split"),
+        ("--clips 3 --split nan,0.5,0.5", "--split"),
         ("--clips 3 --seed -1", "--seed"),
         ("--clips 3 --face painted", "--face painted"),
     ],
