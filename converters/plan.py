@@ -68,8 +68,8 @@ class Plan:
     def labels(self, clip: int) -> tuple[int, int, int]:
         """Person, action unit and expression of a clip (−1 where it has none); a person's clips follow one another.
 
-        Within a task, labels and people take turns at once: any number of clips holds each label and each person
-        equally often (to within one), and no person repeats a label before all have acted all.
+        Each task has the same share of the clips. Within a task, labels and people take turns at once: any number of
+        clips holds each label and each person equally often (to within one), and no person repeats a label before all have acted all.
         """
         return _cast(self)[clip]
 
@@ -91,8 +91,7 @@ class Plan:
 @functools.lru_cache(maxsize=4)
 def _cast(plan: Plan) -> list[tuple[int, int, int]]:
     """Person, action unit and expression of all clips, by person, because a person's face takes long to make."""
-    weight = {task: TASKS[task] / sum(TASKS[t] for t in plan.tasks) for task in plan.tasks}
-    au_clips = round(plan.clips * weight.get("au", 0))
+    au_clips = round(plan.clips / len(plan.tasks)) if "au" in plan.tasks else 0
 
     def pairs(clips: int, labels: int) -> list[tuple[int, int]]:
         lap = math.lcm(labels, plan.identities)

@@ -35,7 +35,8 @@ class Size:
 
 #: Recipe of each network; all see the same clips for the same number of passes.
 STUDENTS = {"guided": "guided", "unguided": "student", "matched_cnn": "matched_cnn"}
-LABELS = 24 + 7
+#: Clips of a person: each action once, and as many of expressions.
+CLIPS_A_PERSON = 2 * 24
 
 
 class Experiment:
@@ -56,7 +57,7 @@ class Experiment:
             ("synth test", self.test_data, size.test_people, 100_000, "0,0,1"),
         ):
             settings = {
-                "clips": people * LABELS,
+                "clips": people * CLIPS_A_PERSON,
                 "identities": people,
                 "seconds": size.seconds,
                 "size": "64x64",
@@ -106,6 +107,7 @@ class Experiment:
             settings=recipes.canonical(recipe),
             inputs=inputs,
             outputs=[checkpoint],
+            partial=[run],
             code=LEARNING,
         )
         return checkpoint

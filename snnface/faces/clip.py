@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,6 +131,12 @@ class FaceClip:
             step = max(SHORTEST_STEP, int(step * max(0.9 * LARGEST_MOVE / moved, 0.1)))
         return int(t_us) + step
 
+    @functools.cached_property
+    def _backdrop(self) -> np.ndarray:
+        """The background's samples, linear RGB float32 ``[H·n, W·n, 3]``."""
+        rows, cols = self.spec.height * self._samples, self.spec.width * self._samples
+        return draw_background(np.random.default_rng(self._back_seed), rows, cols)
+
     def _watched(self, t_us: int) -> np.ndarray:
         """Picture positions (pixels) of the watched vertices, and gaze and strength of wrinkles on the same scale."""
         known = self._seen.get(int(t_us))
@@ -216,7 +223,7 @@ class _Canvas:
         rgb, _ = face_textures(spec.identity, clip._shrink)
         tint = clip.scene.tint.astype(np.float32)
         base = rgb * tint
-        back = draw_background(np.random.default_rng(clip._back_seed), spec.height * n, spec.width * n)
+        back = clip._backdrop
         if channels == 1:
             weights = LUMA.astype(np.float32)
             base, back = (base @ weights)[..., None], (back @ weights)[..., None]
