@@ -44,7 +44,7 @@ def load(
             raise InputError(file, "is missing", "A checkpoint is NAME.safetensors with NAME.json beside it")
     try:
         content = read_json(description)
-        model = architecture(EncoderConfig.model_validate(content[kind]))
+        model, meta = architecture(EncoderConfig.model_validate(content[kind])), dict(content["meta"])
     except (ValidationError, KeyError, TypeError) as e:
         first = e.errors()[0] if isinstance(e, ValidationError) else {"loc": (), "msg": repr(e)}
         field = ".".join(str(part) for part in first["loc"]) or kind
@@ -54,4 +54,4 @@ def load(
     except (SafetensorError, RuntimeError, OSError) as e:
         reason = str(e).splitlines()[0]
         raise InputError(weights, f"does not hold the weights of this architecture ({reason})", "Train again") from e
-    return model.eval(), content["meta"]
+    return model.eval(), meta

@@ -40,16 +40,16 @@ class _Config(BaseModel):
 class ConvConfig(_Config):
     """One convolution with its neurons; padding keeps the size up to the stride."""
 
-    channels: int = Field(gt=0)
-    kernel: int = Field(3, gt=0)
-    stride: int = Field(2, gt=0)
+    channels: int = Field(gt=0, description="channels out")
+    kernel: int = Field(3, gt=0, description="side of the square kernel, pixels")
+    stride: int = Field(2, gt=0, description="stride, which makes pictures smaller")
     tau_mem_us: float = Field(20_000, gt=0, description="membrane time constant, µs")
 
 
 class DenseConfig(_Config):
     """One fully connected layer of spiking neurons."""
 
-    features: int = Field(gt=0)
+    features: int = Field(gt=0, description="neurons")
     tau_mem_us: float = Field(50_000, gt=0, description="membrane time constant, µs")
 
 

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import torch
+from small_faces import batch_of
 from torch import Tensor
 
 from snnface import backends
@@ -19,8 +20,6 @@ from snnface.forward import Layer, Neurons, network_layers
 from snnface.neuron import Lif
 from snnface.surrogate import Surrogate
 from snnface.synapse import from_events, from_spikes
-
-from small_faces import batch_of
 
 PEERS: dict[str, Neurons] = {"snntorch": snntorch.neurons, "norse": norse.neurons}
 
@@ -152,5 +151,5 @@ def test_norse_refuses_a_membrane_without_leak() -> None:
 
 def test_an_unknown_backend_is_named() -> None:
     assert {"torch", "snntorch", "norse", "fixed"} <= set(backends.names())
-    with pytest.raises(InputError, match="backend cuda: is unknown. Use one of fixed, norse"):
+    with pytest.raises(InputError, match=r"backend cuda: is unknown\. Use one of fixed, norse"):
         backends.get("cuda")

@@ -22,7 +22,7 @@ def teach(
     data: Annotated[Path, typer.Argument(help="Data set with RGB.", show_default=False)],
     out: Annotated[Path, typer.Option(help="File for the teacher's predictions.")] = Path("teacher.safetensors"),
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training clips.")] = 12,
-    seed: Annotated[int, typer.Option(help="Decides weights and order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides weights and order.")] = 0,
 ) -> dict[str, Any]:
     """Train an RGB teacher on the training people; write what it says of their clips.
 
@@ -36,7 +36,7 @@ def train(
     set: Annotated[list[str] | None, typer.Option("--set", help="Change a field, a.b=value.")] = None,
     init: Annotated[str | None, typer.Option(help="Start from weights: CHECKPOINT or CHECKPOINT:encoder.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME by default.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The recipe's training.seed.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The recipe's training.seed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
 ) -> dict[str, Any]:
     """Train one recipe into one run folder.

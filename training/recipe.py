@@ -29,16 +29,22 @@ class Data(_Section):
 class Network(_Section):
     """The part of the architecture that a recipe chooses; sensor size and heads follow from the data."""
 
-    kind: Literal["spiking", "matched_cnn"] = "spiking"
-    step_us: int = Field(20_000, gt=0)
-    tau_syn_us: float = Field(20_000, gt=0)
-    tau_readout_us: float = Field(200_000, gt=0)
-    input_mode: Literal["exact", "graded", "unary"] = "graded"
-    conv: list[ConvConfig] = Field(min_length=1)
-    dense: list[DenseConfig] = []
-    surrogate: Literal["fast_sigmoid", "atan", "triangle"] = "fast_sigmoid"
-    slope: float = Field(2.0, gt=0)
-    detach_reset: bool = True
+    kind: Literal["spiking", "matched_cnn"] = Field(
+        "spiking", description="the spiking encoder, or the CNN of its widths on event frames"
+    )
+    step_us: int = Field(20_000, gt=0, description="length of a step, µs")
+    tau_syn_us: float = Field(20_000, gt=0, description="time constant of every synaptic current, µs")
+    tau_readout_us: float = Field(200_000, gt=0, description="membrane time constant of the readout, µs")
+    input_mode: Literal["exact", "graded", "unary"] = Field(
+        "graded", description="ages of events as they are, rounded to the chip's payloads, or left out"
+    )
+    conv: list[ConvConfig] = Field(min_length=1, description="convolutions, a table each")
+    dense: list[DenseConfig] = Field([], description="dense layers, a table each")
+    surrogate: Literal["fast_sigmoid", "atan", "triangle"] = Field(
+        "fast_sigmoid", description="stand-in for the spike's derivative"
+    )
+    slope: float = Field(2.0, gt=0, description="slope of the surrogate, per threshold")
+    detach_reset: bool = Field(True, description="leave the reset out of the gradient")
 
 
 class Losses(_Section):
@@ -63,23 +69,23 @@ class Losses(_Section):
 class Augment(_Section):
     """Changes of the training events, drawn anew for every pass."""
 
-    flip: bool = True
-    shift_pixels: int = Field(3, ge=0)
+    flip: bool = Field(True, description="mirror every other clip, its labels too")
+    shift_pixels: int = Field(3, ge=0, description="largest shift of a clip, pixels")
     drop_events: float = Field(0.2, ge=0, lt=1, description="largest fraction of events to drop")
 
 
 class Training(_Section):
     """The optimiser and its schedule."""
 
-    epochs: int = Field(10, gt=0)
-    batch: int = Field(16, gt=0)
-    lr: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
+    epochs: int = Field(10, gt=0, description="passes over the training clips")
+    batch: int = Field(16, gt=0, description="clips in a batch")
+    lr: float = Field(2e-3, gt=0, description="largest learning rate (AdamW)")
+    weight_decay: float = Field(1e-4, ge=0, description="weight decay (AdamW)")
     warmup: float = Field(0.1, ge=0, lt=1, description="fraction of the steps with growing learning rate")
-    clip_gradient: float = Field(1.0, gt=0)
+    clip_gradient: float = Field(1.0, gt=0, description="largest norm of the gradient")
     initial_rate: float = Field(0.05, gt=0, lt=1, description="spike rate that the start is calibrated to")
     patience: int | None = Field(None, gt=0, description="stop after this many epochs without improvement")
-    seed: int = 0
+    seed: int = Field(0, ge=0, description="decides weights, order and changes of the events")
 
 
 class Recipe(_Section):

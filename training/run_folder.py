@@ -16,12 +16,15 @@ from torch import Tensor, nn
 
 from snnface import __version__
 from snnface.errors import InputError
-from snnface.files import atomic_path, read_json, write_json, write_text
+from snnface.files import atomic_path, file_sha256, read_json, write_json, write_text
 from snnface.training.recipe import Recipe
 
 
-def describe(recipe: Recipe, data_sha256: str) -> dict[str, Any]:
-    """Everything needed to run it again: recipe, data by hash, versions, git state, threads."""
+def describe(recipe: Recipe, data_sha256: str, init: str | None = None) -> dict[str, Any]:
+    """Everything needed to run it again: recipe, hashes of data, teacher and first weights, versions, git, threads.
+
+    ``init``: ``CHECKPOINT`` or ``CHECKPOINT:encoder``. Raises :class:`InputError` where the teacher or it is missing.
+    """
     versions = {"python": platform.python_version(), "snnface": __version__}
     for package in ("torch", "numpy", "h5py", "tonic", "snntorch", "norse"):
         try:
@@ -31,10 +34,21 @@ def describe(recipe: Recipe, data_sha256: str) -> dict[str, Any]:
     return {
         "recipe": recipe.model_dump(mode="json"),
         "data_sha256": data_sha256,
+        "teacher_sha256": None if recipe.teacher is None else _sha256(recipe.teacher),
+        "init": None
+        if init is None
+        else {"from": init, "sha256": _sha256(Path(init.partition(":")[0]).with_suffix(".safetensors"))},
         "versions": versions,
         "git": _git(),
         "threads": torch.get_num_threads(),
     }
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as e:
+        raise InputError(path, f"cannot be read: {e.strerror}", "Check the path") from e
 
 
 def _git() -> dict[str, Any] | None:
@@ -70,9 +84,16 @@ class RunFolder:
             write_json(file, description)
             return
         before = read_json(file)
-        same = all(before.get(k) == description[k] for k in ("recipe", "data_sha256"))
-        if not same:
-            raise InputError(self.path, "holds a run of another recipe or data set", "Choose another --out folder")
+        if not isinstance(before, dict):
+            raise InputError(file, "does not describe a run", "Remove the run folder and start again")
+        for key, what in (
+            ("recipe", "recipe"),
+            ("data_sha256", "data set"),
+            ("teacher_sha256", "teacher"),
+            ("init", "start (--init)"),
+        ):
+            if before.get(key) != description[key]:
+                raise InputError(self.path, f"holds a run of another {what}", "Choose another --out folder")
         if not resume:
             raise InputError(self.path, "holds this run already", "Add --resume to go on, or choose another --out")
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import snnface
-from snnface.files import file_sha256, read_json, write_json
+from snnface.files import file_sha256, read_json, write_json, write_text
 from snnface.progress import say
+
+#: Kinds of files that decide what code does.
+SOURCES = (".py", ".toml", ".html", ".css", ".js")
 
 
 class Stages:
@@ -34,10 +38,12 @@ class Stages:
         settings: Any,
         inputs: Sequence[Path] = (),
         outputs: Sequence[Path] = (),
+        partial: Sequence[Path] = (),
         code: Sequence[str] = (),
     ) -> dict[str, Any]:
         """The answer of ``work()``, from now or from an earlier run.
 
+        ``partial``: folders in which interrupted work goes on; removed where they were made from anything else.
         ``code``: modules or packages, as ``"faces"`` or ``"training/trainer.py"``, relative to the package.
         """
         record = self.folder / "stages" / f"{name}.json"
@@ -50,6 +56,11 @@ class Stages:
                 self.wall_s[name] = before["seconds"]
                 return before["answer"]
         say(f"{place} {name}")
+        begun = record.with_suffix(".key")
+        if not begun.is_file() or begun.read_text(encoding="utf-8") != key:
+            for path in partial:
+                shutil.rmtree(path, ignore_errors=True)
+        write_text(begun, key)
         started = time.perf_counter()
         answer = work()
         seconds = round(time.perf_counter() - started, 1)
@@ -76,7 +87,7 @@ def _source_sha256(name: str) -> str:
         core.parent / room if room in ("converters", "training", "hardware") and not (core / room).exists() else core
     )
     path = (root / rest if root != core else core / name) if rest or root == core else root
-    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    files = sorted(f for f in path.rglob("*") if f.suffix in SOURCES) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode() + file.read_bytes())

@@ -33,14 +33,14 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
     from, ``CHECKPOINT`` or ``CHECKPOINT:encoder`` (all but the readout).
     """
     data_sha256 = Store(recipe.data.train).content_sha256()
-    folder = RunFolder(out)
-    folder.open(describe(recipe, data_sha256), resume)
     clips = Clips(recipe.data.train, "train", recipe.data.clips)
     validation = Clips(recipe.data.train, "validation")
     teacher = load_predictions(recipe.teacher, clips, data_sha256) if recipe.teacher else None
     model = build(recipe, clips, teacher)
     if init is not None:
         start_from(model, init)
+    folder = RunFolder(out)
+    folder.open(describe(recipe, data_sha256, init), resume)
     settings = recipe.training
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     log = folder.load_progress(model, optimizer)
