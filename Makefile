@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Where torch comes from. Empty: pip's own configuration. For a CPU build from PyTorch's own index, for example:
-#   make demo TORCH_INDEX="--index-url https://download.pytorch.org/whl/cpu"
+# Where torch comes from. Empty: pip's own configuration. Where that would choose a CUDA build, name an index of CPU
+# builds: make demo TORCH_INDEX="--index-url URL"
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 # Size of the long evaluation: small (minutes), standard (about an hour on 2 cores), full.

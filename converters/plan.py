@@ -69,7 +69,8 @@ class Plan:
         """Person, action unit and expression of a clip (−1 where it has none); a person's clips follow one another.
 
         Each task has the same share of the clips. Within a task, labels and people take turns at once: any number of
-        clips holds each label and each person equally often (to within one), and no person repeats a label before all have acted all.
+        clips holds each label and each person equally often (to within one), and no person repeats a label before
+        all have acted all.
         """
         return _cast(self)[clip]
 
