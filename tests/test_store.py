@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import fields, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -269,3 +270,44 @@ def test_damage_in_the_middle_is_named_when_it_is_read(copy: Path) -> None:
 def test_pictures_that_are_none_are_named(path: Path) -> None:
     with pytest.raises(InputError, match="rgb of clip 0 cannot be decoded"):
         Store(path).rgb(0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_damage_is_found_or_harmless(seed: int, copy: Path) -> None:
+    random, content = np.random.default_rng(seed), bytearray(copy.read_bytes())
+    if seed % 4 == 0:
+        content = content[: random.integers(len(content))]
+    else:
+        for place in random.integers(0, len(content), 1 + seed % 3):
+            content[place] ^= 1 << random.integers(8)
+    copy.unlink()
+    copy.write_bytes(content)
+    with suppress(InputError):
+        store = Store(copy)
+        store.content_sha256()
+        assert [len(store.clip(i).frame_t_us) for i in range(len(store))] == [3, 3]
+
+
+def test_bad_events_are_named_when_they_are_read(copy: Path) -> None:
+    with h5py.File(copy, "r+") as file:
+        file["events/t"][:300] = file["events/t"][:300][::-1]
+        file["events/x"][310] = WIDTH
+    with pytest.raises(InputError, match="clip 0 is broken: time runs backwards at event 1"):
+        Store(copy).events(0)
+    with pytest.raises(InputError, match=r"clip 1 is broken: event 10 at pixel \(30, "):
+        Store(copy).events(1)
+
+
+@pytest.mark.parametrize(("name", "value"), [("expression", 9), ("split", 3)])
+def test_labels_that_do_not_exist_are_named(name: str, value: int, copy: Path) -> None:
+    with h5py.File(copy, "r+") as file:
+        file[name][1] = value
+    with pytest.raises(InputError, match=f"{name} is outside"):
+        Store(copy)
+
+
+def test_clips_are_counted_like_a_list(path: Path) -> None:
+    store = Store(path)
+    assert np.array_equal(store.events(-1), store.events(len(CLIPS) - 1))
+    with pytest.raises(IndexError):
+        store.events(len(CLIPS))

@@ -39,7 +39,8 @@ def write_store(
     InputError: a clip is not as :class:`ClipData` says or differs from the others in L, K or in having pictures;
         the disk is full.
     """
-    with new_file(path) as (file, disk):
+    # This version of the format has checksums on what it says of itself; HDF5 1.10 reads it.
+    with new_file(path, libver=("v110", "v110")) as (file, disk):
         seed = generator.get("settings", {}).get("seed", -1)
         file.attrs.update(width=width, height=height, version=__version__, seed=seed)
         file.attrs.update(landmark_scheme=landmark_scheme, rgb_aligned=rgb_aligned)
