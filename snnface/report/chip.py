@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from snnface.report.html import escape, grid, number, paragraph, percent, section, table
-from snnface.report.measures import differences
+from snnface.report.html import counted, escape, figure, grid, number, paragraph, percent, section, table
+from snnface.report.measures import differences, paired_bars
+from snnface.report.plots import bars
 
-_INPUTS = {"graded": "Event-exact input (8-bit payloads)", "unary": "Unary input (spikes without payloads)"}
+_INPUTS = {"graded": "event-exact input (8-bit payloads)", "unary": "unary input (spikes without payloads)"}
 
 
 def eight_bits(summary: dict[str, Any]) -> str:
@@ -19,7 +20,13 @@ def eight_bits(summary: dict[str, Any]) -> str:
         "Float against 8 bits",
         "For the chip every weight becomes an integer of 8 bits, and currents, membranes and thresholds integers "
         f"that decay as the hardware rounds them. Action-unit accuracy changes by {change:+.1f} points.",
-        differences(integer, exact, ("8 bits", "float"), "The same test clips."),
+        grid(
+            figure(
+                bars(paired_bars(integer, exact, ("8 bits", "float"), "quiet"), "Accuracy with 8 bits and in float"),
+                "The same test clips.",
+            ),
+            differences(integer, exact, ("8 bits", "float"), "The integers are those that Lava computes with."),
+        ),
     )
 
 
@@ -60,17 +67,17 @@ def _proof(proof: dict[str, Any]) -> str:
         ]
         for layer in proof["layers"]
     ]
+    entry = _INPUTS.get(proof["input"], proof["input"])
     head = ["layer", "neurons", "spikes", "of neuron-steps", *(f"differing {k}" for k in ("spikes", "u", "v"))]
     caption = (
-        f"{_INPUTS.get(proof['input'], proof['input'])}: {proof['clips']} clips, {number(proof['steps'])} steps, "
-        f"Lava's lag of {proof['latency_steps']} steps included. Currents u and voltages v compared at "
-        f"{proof['states_compared']}."
+        f"{counted(proof['clips'], 'clip')}, {number(proof['steps'])} steps, Lava's lag of {proof['latency_steps']} "
+        f"included. Currents u and voltages v compared at {proof['states_compared']}."
     )
     facts = [("versions", ", ".join(f"{escape(k)} {escape(str(v))}" for k, v in proof["versions"].items()))]
     facts += [(f"sha256 of {escape(k)}", f"<code>{escape(v)}</code>") for k, v in proof["sha256"].items()]
     return (
         f'<div class="certificate {"good" if proof["passed"] else "bad"}">'
-        f'<p class="stamp">{"passed" if proof["passed"] else "not passed"}</p>'
+        f'<p class="stamp">{"passed" if proof["passed"] else "not passed"} <span>{entry}</span></p>'
         + table(head, rows, caption, range(1, 7))
         + '<dl class="facts">'
         + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from snnface.report.html import escape, figure, grid, number, paragraph, percent, seconds, section, si, table
-from snnface.report.measures import paired_bars, power, title
+from snnface.report.measures import duration, paired_bars, power, title
 from snnface.report.plots import Bar, area, bars
 from snnface.report.scenes import Pictures
 
 
 def spikes(metrics: dict[str, Any], pictures: Pictures) -> str:
     """Spikes of every layer over time, the clips on one clock."""
-    step_s = pictures.scenes[0].step_us / 1e6
-    plots = []
+    scenes = sorted(pictures.scenes, key=lambda s: -len(s.events))
+    step_s = scenes[0].step_us / 1e6
+    arrived = [np.histogram(s.events["t"], bins=len(s.spikes), range=(0, s.duration_us))[0] for s in scenes]
+    plot = area([a.tolist() for a in arrived], "Events over time", step_s, max(a.max() for a in arrived), number)
+    plots = [figure(plot, "<b>input</b>: events in each step")]
     for i, (name, rate) in enumerate(zip(pictures.layers, metrics["spike_rates"], strict=True)):
-        series = [s.spikes[:, i].tolist() for s in pictures.scenes]
+        series = [s.spikes[:, i].tolist() for s in scenes]
         plot = area(series, f"Spikes of {name} over time", step_s, max(map(max, series)), percent)
         plots.append(figure(plot, f"<b>{escape(name)}</b>: {percent(rate)} of its neuron-steps"))
     return section(
@@ -26,8 +31,8 @@ def spikes(metrics: dict[str, Any], pictures: Pictures) -> str:
         f"{number(metrics['spikes_per_clip'])} spikes on average.",
         grid(*plots, kind="three"),
         paragraph(
-            f"Filled: the first of the {len(pictures.scenes)} clips of the player; lines: the others. The rates are "
-            "means over the whole test set.",
+            f"Filled: the liveliest of the {len(scenes)} clips of the player; lines: the others. The rates are means "
+            "over the whole test set.",
             "note",
         ),
     )
@@ -58,7 +63,7 @@ def energy(summary: dict[str, Any]) -> str:
         grid(
             figure(bars(accuracy, "Accuracy, spiking network and matched CNN"), "On the same test people."),
             figure(
-                bars(cost, "Energy by network and chip, logarithmic axis", log=True, axis=power),
+                bars(cost, "Energy by network and chip, logarithmic axis", log=True, axis=lambda uj: power(uj, 1)),
                 "Energy for a second of recording (1 W = 1 J a second), logarithmic axis. Grey: the same network "
                 "on a neuromorphic chip, which is another footing.",
             ),
@@ -111,15 +116,15 @@ def latency(profile: dict[str, Any]) -> str:
     rows = []
     for c in chips:
         parts = [c[f"latency_{part}_us"] for part in ("step", "lag", "processing")] + [c["latency_us"]]
-        times = [f"{us / 1000:.3g} ms" for us in parts]
-        rows.append([title(c["name"]), number(c["cores"]), "yes" if c["fits"] else "no", *times])
+        fits = "yes" if c["fits"] else "no"
+        rows.append([title(c["name"]), number(c["cores"]), fits, *map(duration, parts)])
     cores = [Bar(layer, n, number(n)) for layer, n in zip(layers, first["cores_of_layers"], strict=True)]
     return section(
         "latency",
         "Cores and latency",
         f"On {name} the network takes an estimated {number(first['cores'])} cores, and an event is part of "
-        f"the answer after {first['latency_us'] / 1000:.3g} ms at worst: it waits for the end of its step, then one "
-        f"step a layer. The computing itself takes {first['latency_processing_us'] / 1000:.3g} ms.",
+        f"the answer after {duration(first['latency_us'])} at worst: it waits for the end of its step, then one "
+        f"step a layer. The computing itself takes {duration(first['latency_processing_us'])}.",
         grid(
             figure(
                 bars(cores, f"Cores of each layer on {name}", full=max(first["cores_of_layers"]), width=440),
@@ -148,7 +153,7 @@ def live(summary: dict[str, Any]) -> str:
             escape(str(r["source"])),
             f"{r['width']} × {r['height']}",
             number(r["ticks"]),
-            *(f"{r[key] / 1000:.2f} ms" for key in ("p50_us", "p99_us", "slowest_us")),
+            *(duration(r[key]) for key in ("p50_us", "p99_us", "slowest_us")),
             number(r["largest_tick_events"]),
             si(r["events_per_s"], ""),
             f"{r['real_time_factor']:.3g} ×",
@@ -163,7 +168,7 @@ def live(summary: dict[str, Any]) -> str:
         "Live, tick by tick",
         f"The trained network on a stream as a camera delivers it: {escape(str(real['source']))}, {real['width']} × "
         f"{real['height']} pixels, scaled down event by event. A tick of {real['tick_us'] / 1000:g} ms took "
-        f"{real['slowest_us'] / 1000:.2f} ms at worst on this machine.",
+        f"{duration(real['slowest_us'])} at worst on this machine.",
         table(
             [*head, "faster than life", "late"],
             rows,
@@ -177,7 +182,10 @@ def live(summary: dict[str, Any]) -> str:
 
 def time(wall_s: dict[str, float]) -> str:
     """How long each part of the job took."""
-    rows = [Bar(name, s, seconds(s), "quiet" if name.startswith("synth") else "a") for name, s in wall_s.items()]
+    rows = [
+        Bar(name.replace("_", " "), s, seconds(s), "quiet" if name.startswith("synth") else "a")
+        for name, s in wall_s.items()
+    ]
     return section(
         "time",
         "How long it took",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
-
-__all__ = ["escape", "figure", "grid", "number", "paragraph", "percent", "seconds", "section", "si", "table", "tiles"]
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 
@@ -20,14 +19,19 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def si(value: float, unit: str) -> str:
-    """Three digits and a prefix: 23600, "J" → 23.6 kJ."""
+def counted(n: int, one: str) -> str:
+    """A number of things: 1, "clip" → 1 clip; 3, "clip" → 3 clips."""
+    return f"{number(n)} {one}{'' if n == 1 else 's'}"
+
+
+def si(value: float, unit: str, digits: int = 3) -> str:
+    """A number in ``digits`` digits with a prefix: 23600, "J" → 23.6 kJ."""
     if value == 0:
         return f"0 {unit}"
     factor, prefix = next(((f, p) for f, p in _PREFIXES if abs(value) >= f * 0.9995), _PREFIXES[-1])
     scaled = value / factor
-    digits = max(0, 2 - len(str(int(abs(scaled)))) + 1)
-    return f"{scaled:.{digits}f} {prefix}{unit}".rstrip()
+    places = max(0, digits - 1 - math.floor(math.log10(abs(scaled) * 1.0001)))
+    return f"{scaled:.{places}f} {prefix}{unit}".rstrip()
 
 
 def seconds(value: float) -> str:

@@ -29,9 +29,14 @@ def title(name: str) -> str:
     return _TITLES.get(name, name)
 
 
-def power(uj_per_s: float) -> str:
+def power(uj_per_s: float, digits: int = 3) -> str:
     """Energy for a second of recording as watts."""
-    return si(uj_per_s * 1e-6, "W")
+    return si(uj_per_s * 1e-6, "W", digits)
+
+
+def duration(us: float) -> str:
+    """Microseconds, readable."""
+    return si(us * 1e-6, "s")
 
 
 def interval(metrics: dict[str, Any], key: str, digits: int = 1) -> str:

@@ -36,7 +36,7 @@ def write_report(out: Path, summary: dict[str, Any], pictures: Pictures) -> dict
     metrics = summary["metrics"]
     sections = [
         tasks.inputs(pictures, _asset("player.html")),
-        tasks.faces(pictures.sheet),
+        tasks.faces(pictures),
         tasks.action_units(metrics),
         tasks.expressions(metrics),
         tasks.landmarks(metrics, pictures),
@@ -55,6 +55,7 @@ def write_report(out: Path, summary: dict[str, Any], pictures: Pictures) -> dict
         script=_asset("player.js"),
         title="A spiking network that reads faces from events",
         headline=_headline(summary),
+        hero=tasks.hero(pictures.sheet),
         tiles=_tiles(summary),
         links="".join(f'<li><a href="#{name}">{title}</a></li>' for name, title in NAVIGATION.items()),
         sections="\n".join(sections),
@@ -144,16 +145,16 @@ def _scenes(pictures: Pictures) -> str:
     content = {
         "tau_us": pictures.tau_us,
         "landmark_unit": LANDMARK_UNIT,
-        "scenes": [_scene(s) for s in pictures.scenes],
+        "scenes": [_scene(s, pictures.person(s.identity)) for s in pictures.scenes],
     }
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _scene(scene: Scene) -> dict[str, Any]:
+def _scene(scene: Scene, who: str) -> dict[str, Any]:
     au = scene.task == "au"
     kinds = {"t": "u4", "x": "u2", "y": "u2", "p": "u1"}
     return {
-        "title": f"{tasks.class_name(scene, scene.truth)}, person {scene.identity}",
+        "title": f"{tasks.class_name(scene, scene.truth)}, {who}",
         "question": "Which action unit?" if au else "Which expression?",
         "classes": [f"{n} {AU_NAMES[n]}" for n in AUS] if au else list(EXPRESSIONS),
         "label": scene.truth,

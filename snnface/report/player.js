@@ -19,7 +19,7 @@
     }
     clip = scene;
     time = 0;
-    byId("time").max = clip.duration;
+    byId("moment").max = clip.duration;
     byId("question").textContent = clip.question;
     for (const button of byId("clips").children) button.setAttribute("aria-pressed", button.scene === scene);
     draw();
@@ -158,7 +158,7 @@
     drawPicture();
     drawRate();
     drawAnswers();
-    byId("time").value = time;
+    byId("moment").value = time;
     byId("now").textContent = `${(time / 1000).toFixed(0)} of ${(clip.duration / 1000).toFixed(0)} ms`;
   }
 
@@ -197,7 +197,7 @@
     byId("clips").append(button);
   }
   byId("play").onclick = () => play(!playing);
-  byId("time").oninput = (event) => { play(false); go(Number(event.target.value)); };
+  byId("moment").oninput = (event) => { play(false); go(Number(event.target.value)); };
   byId("points").onchange = draw;
   const rate = byId("rate");
   const seek = (event) => {
@@ -212,6 +212,8 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
   readColours();
-  open(data.scenes[0]);
-  go(clip.duration * 0.6);
+  const liveliest = data.scenes.reduce((a, b) => (b.events.p.length / b.duration > a.events.p.length / a.duration ? b : a));
+  open(liveliest);
+  const bins = [...clip.histogram.on.keys()], busy = (i) => clip.histogram.on[i] + clip.histogram.off[i];
+  go((bins.reduce((a, b) => (busy(b) > busy(a) ? b : a)) + 1) / BINS * clip.duration);
 })();

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from snnface.report.html import escape
 
-_ROW, _CHARACTER = 22, 6.7
+_ROW, _CHARACTER = 22, 7.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def bars(
         body.append(f'<text class="end" x="{left - 8:.1f}" y="{y + 15}">{escape(row.label)}</text>')
         body.append(f'<rect class="track" x="{left:.1f}" y="{y + 4}" width="{span:.1f}" height="14" rx="2"/>')
         body.append(
-            f'<rect class="bar {row.kind}" x="{left:.1f}" y="{y + 4}" width="{max(end - left, 1):.1f}" height="14" '
+            f'<rect class="bar {row.kind}" x="{left:.1f}" y="{y + 4}" width="{end - left:.1f}" height="14" '
             f'rx="2"><title>{escape(row.label)}: {escape(row.text)}</title></rect>'
         )
         if row.interval:
@@ -118,11 +118,11 @@ def area(
     high: float,
     text: Callable[[float], str],
     kind: str = "a",
-    width: int = 540,
-    height: int = 110,
+    width: int = 360,
+    height: int = 120,
 ) -> str:
     """Values over time: the first series filled, the others as faint lines; ``high``: top of the axis."""
-    left, bottom = 56, height - 18
+    left, bottom = 50, height - 18
     longest = max(len(s) for s in series)
     high = high or 1.0
 

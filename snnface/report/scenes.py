@@ -65,3 +65,9 @@ class Pictures:
     sheet: Sheet
     layers: list[str]
     tau_us: float
+
+    def person(self, identity: int) -> str:
+        """What a person is called on the page: A, B, C … in the order of their numbers."""
+        known = sorted({*(s.identity for s in self.scenes), *self.sheet.people})
+        place = known.index(identity)
+        return f"person {chr(ord('A') + place)}" if place < 26 else f"person {place + 1}"

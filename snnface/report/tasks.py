@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from snnface.facs import AU_NAMES, AUS, EXPRESSIONS
-from snnface.report.html import escape, figure, grid, number, paragraph, percent, section
+from snnface.report.html import counted, escape, figure, grid, number, paragraph, percent, section
 from snnface.report.measures import NAMES, differences, interval, paired_bars
 from snnface.report.pictures import data_uri, event_png, photograph
 from snnface.report.plots import Bar, bars, matrix
@@ -47,36 +47,45 @@ def inputs(pictures: Pictures, player: str) -> str:
     )
 
 
-def faces(sheet: Sheet) -> str:
+def hero(sheet: Sheet) -> str:
+    """The liveliest picture of events that there is, for the top of the page."""
+    action, events = max(((a, e) for a in sheet.actions for e in a.events), key=lambda pair: len(pair[1]))
+    height, width = action.apex[0].shape[:2]
+    drawn = data_uri(event_png(events, width, height))
+    return f'<img class="hero" src="{drawn}" alt="{escape(action.name)}, as events">'
+
+
+def faces(pictures: Pictures) -> str:
     """Every action of a few people, as picture and as events."""
-    people = len(sheet.people)
+    sheet, names = pictures.sheet, [pictures.person(who) for who in pictures.sheet.people]
     rests = [data_uri(photograph(p)) for p in sheet.rest]
     rows = []
     for action in sheet.actions:
         cells = []
-        for who, rest, apex, events in zip(sheet.people, rests, action.apex, action.events, strict=True):
+        for who, rest, apex, events in zip(names, rests, action.apex, action.events, strict=True):
             height, width = apex.shape[:2]
             drawn = data_uri(event_png(events, width, height))
-            cells.append(_cell(data_uri(photograph(apex)), rest, f"{action.name}, person {who}"))
-            cells.append(_cell(drawn, "", f"{action.name} as events, person {who}"))
+            cells.append(_cell(data_uri(photograph(apex)), rest, f"{action.name}, {who}"))
+            cells.append(_cell(drawn, "", f"{action.name} as events, {who}"))
         code, _, name = action.name.partition(" ")
         title = f"<h3>{escape(code)} <small>{escape(name)}</small></h3>"
         rows.append(f'<div class="action">{title}{"".join(cells)}</div>')
     at_rest = "".join(
-        f'<figure><img src="{uri}" alt="person {who} at rest"><figcaption>person {who}</figcaption></figure>'
-        for who, uri in zip(sheet.people, rests, strict=True)
+        f'<figure><img src="{uri}" alt="{who} at rest"><figcaption>{who}</figcaption></figure>'
+        for who, uri in zip(names, rests, strict=True)
     )
     return section(
         "faces",
-        f"{len(sheet.actions)} actions, {people} people",
+        f"{len(sheet.actions)} actions, {counted(len(names), 'face')}",
         "Nobody was filmed: the faces are drawn by a program, with muscles that pull the skin where a person's do. "
         "Each action is shown at its strongest, and beside it the events of its onset. Point at a face to see it "
         f"at rest. {LEGEND}",
         f'<div class="people">{at_rest}</div>',
-        f'<div class="sheet" style="--people:{people}">{"".join(rows)}</div>',
+        f'<div class="sheet" style="--people:{len(names)}">{"".join(rows)}</div>',
         paragraph(
-            "Here the faces are strong and frontal enough to be looked at; in the data set light, background, pose, "
-            "place, size, gaze, strength and time of the action are drawn independently of the label.",
+            "Strong actions, and one pose and light for each person, so that they can be compared. In the data set "
+            "light, background, pose, place, size, gaze, strength and time of the action are drawn independently of "
+            "the label.",
             "note",
         ),
     )
@@ -93,7 +102,8 @@ def action_units(metrics: dict[str, Any]) -> str:
     per_au = sorted(metrics["per_au"].items(), key=lambda item: (-item[1], int(item[0])))
     rows = [Bar(f"{AU_NAMES[int(au)]} {au}", value, percent(value, 0)) for au, value in per_au]
     chance = 1 / len(AUS)
-    totals = [sum(row) for row in metrics["au_confusion"]]
+    totals = [int(sum(row)) for row in metrics["au_confusion"]]
+    each = str(max(totals)) if min(totals) == max(totals) else f"{min(totals)} to {max(totals)}"
     top = ", ".join(f"{percent(metrics[f'au_top{k}'])} among the first {n}" for k, n in ((3, "three"), (5, "five")))
     return section(
         "action-units",
@@ -103,8 +113,7 @@ def action_units(metrics: dict[str, Any]) -> str:
         grid(
             figure(
                 bars(rows, "Accuracy of each action unit, best first", mark=(chance, "chance")),
-                f"Accuracy of each action unit, from {number(sum(totals))} clips ({min(totals):.0f} to "
-                f"{max(totals):.0f} of each: one clip is a large step).",
+                f"Accuracy of each action unit. {number(sum(totals))} clips, {each} of each: a clip is a large step.",
             ),
             figure(
                 matrix(metrics["au_confusion"], [str(au) for au in AUS], "Confusion of action units", 20),
@@ -155,7 +164,7 @@ def landmarks(metrics: dict[str, Any], pictures: Pictures) -> str:
         Bar("mean shape", metrics["nme_mean_shape"], percent(metrics["nme_mean_shape"], 2), "quiet"),
     ]
     every = max(1, len(pictures.scenes) // GALLERY)
-    shown = "".join(_overlay(s) for s in pictures.scenes[::every][:GALLERY])
+    shown = "".join(_overlay(s, pictures.person(s.identity)) for s in pictures.scenes[::every][:GALLERY])
     full = 1.15 * max(row.value for row in rows)
     return section(
         "landmarks",
@@ -173,23 +182,23 @@ def landmarks(metrics: dict[str, Any], pictures: Pictures) -> str:
     )
 
 
-def _overlay(scene: Scene) -> str:
+def _overlay(scene: Scene, who: str) -> str:
     frame = len(scene.frame_t_us) // 2
     t = int(scene.frame_t_us[frame])
     inside = (scene.events["t"] > t - SHOWN_US) & (scene.events["t"] <= t)
-    backs = [data_uri(event_png(scene.events[inside], scene.width, scene.height))]
+    backs = [("events", data_uri(event_png(scene.events[inside], scene.width, scene.height)))]
     if scene.rgb is not None:
-        backs.append(data_uri(scene.rgb[frame]))
+        backs.append(("rgb", data_uri(scene.rgb[frame])))
     points = "".join(
         f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{scene.width / 110:.2f}"/>'
         for kind, values in (("truth", scene.landmarks[frame]), ("answer", scene.answered_landmarks[frame]))
         for x, y in values + 0.5
     )
-    title = f"person {scene.identity}, {class_name(scene, scene.truth)}"
+    title = f"{class_name(scene, scene.truth)}, {who}"
     drawn = "".join(
         f'<svg viewBox="0 0 {scene.width} {scene.height}" role="img" aria-label="landmarks of {escape(title)}">'
-        f'<image href="{back}" width="{scene.width}" height="{scene.height}"/>{points}</svg>'
-        for back in backs
+        f'<image class="{kind}" href="{back}" width="{scene.width}" height="{scene.height}"/>{points}</svg>'
+        for kind, back in backs
     )
     return f"<figure>{drawn}<figcaption>{escape(title)}</figcaption></figure>"
 
