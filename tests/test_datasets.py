@@ -139,7 +139,7 @@ def test_transforms_of_tonic_work_on_items(path: Path) -> None:
     frames, _ = data[0]
     assert frames.shape[1:] == (2, HEIGHT, WIDTH)
     assert frames.sum() == pytest.approx(CLIPS[0][1], abs=CLIPS[0][1] / 4)  # Tonic drops the last begun frame
-    jittered = transforms.TimeJitter(std=100.0, sort_timestamps=True)
+    jittered = transforms.TimeJitter(std=100.0, clip_negative=False, sort_timestamps=True)
     events, plain = FaceEvents(path, "train", transform=jittered)[0][0], FaceEvents(path, "train")[0][0]
     assert events.dtype.names == plain.dtype.names
     assert 0 < np.abs(events["t"] - plain["t"]).mean() < 300
