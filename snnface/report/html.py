@@ -30,7 +30,7 @@ def si(value: float, unit: str, digits: int = 3) -> str:
         return f"0 {unit}"
     factor, prefix = next(((f, p) for f, p in _PREFIXES if abs(value) >= f * 0.9995), _PREFIXES[-1])
     scaled = value / factor
-    places = max(0, digits - 1 - math.floor(math.log10(abs(scaled) * 1.0001)))
+    places = max(0, digits - 1 - math.floor(math.log10(abs(scaled) * 1.0005)))
     return f"{scaled:.{places}f} {prefix}{unit}".rstrip()
 
 
