@@ -1,0 +1,372 @@
+"""Training on a tiny set of synthetic faces: whole runs, interruptions, teachers, baselines."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from snnface import checkpoint
+from snnface.datasets.store import Store
+from snnface.errors import InputError
+from snnface.training import recipe as recipes
+from snnface.training import trainer
+from snnface.training.augment import MIRRORED_AU, augment
+from snnface.training.clips import Clips
+from snnface.training.evaluate import answer, intervals, measure
+from snnface.training.predictors import open_predictor
+from snnface.training.recipe import Augment
+from snnface.training.stages import Stages
+from snnface.training.teacher import load_predictions, train_teacher
+
+SMALL = (
+    "network.conv=[{channels=4}, {channels=6}]",
+    "network.dense=[{features=12}]",
+    "training.batch=5",
+    "training.epochs=3",
+)
+#: Batches in a pass over the 12 training clips.
+PER_EPOCH = 3
+#: Everything at once and unchanged, for runs that are to learn these clips by heart.
+BY_HEART = (
+    "training.batch=12", "training.epochs=12", "training.lr=2e-2", "augment.flip=false", "augment.shift_pixels=0",
+    "augment.drop_events=0.0",
+)  # fmt: skip
+
+
+def settings(data: Path, *extra: str, name: str = "student") -> recipes.Recipe:
+    return recipes.load(name, [*SMALL, f"data.train={data}", *extra])
+
+
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    return load_file(run / f"{name}.safetensors")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def log(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """An uninterrupted run of three epochs."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    return run, trainer.train(settings(tiny_path), run)
+
+
+def test_a_run_folder_holds_everything(finished: tuple[Path, dict], tiny_path: Path) -> None:
+    run, found = finished
+    assert sorted(p.name for p in run.iterdir()) == [
+        "best.json", "best.safetensors", "last.json", "last.safetensors",
+        "metrics.jsonl", "resume.safetensors", "run.json",
+    ]  # fmt: skip
+    described = json.loads((run / "run.json").read_text())
+    assert described["recipe"]["training"]["epochs"] == 3
+    assert described["data_sha256"] == Store(tiny_path).content_sha256()
+    assert described["versions"]["torch"] == torch.__version__
+    lines = log(run)
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    for line in lines:
+        assert set(line["loss"]) == {"au", "expression", "landmarks", "rate"}
+        assert line["seconds"] > 0
+        assert line["peak_memory_mb"] > 0
+    assert found["run"] == str(run)
+    assert found["checkpoint"] == str(run / "best.safetensors")
+    best = max(lines, key=lambda line: line["score"])
+    assert found["metrics"]["epoch"] == best["epoch"]
+    assert found["metrics"]["nme"] == best["nme"]
+
+
+def test_the_checkpoint_gives_the_metrics_that_it_was_chosen_by(finished: tuple[Path, dict], tiny_path: Path) -> None:
+    run, found = finished
+    predict, step_us, mean_shape = open_predictor(run / "best.safetensors")
+    assert mean_shape is not None
+    clips = Clips(tiny_path, "validation")
+    answers = answer(predict, step_us, clips, batch=2)
+    again = measure(answers, clips, mean_shape)
+    for key in ("au_top1", "nme", "nme_mean_shape"):
+        assert again[key] == pytest.approx(found["metrics"][key], rel=1e-4)
+    assert again["clips"] == len(clips) == 6
+    assert again["identities"] == 1
+    assert again["spikes_per_clip"] > 0
+    assert all(0 < rate < 0.5 for rate in again["spike_rates"])
+    low, high = intervals(answers, clips, mean_shape, rounds=20)["nme"]
+    assert low == pytest.approx(high) == pytest.approx(again["nme"])  # one person only
+
+
+def test_a_network_learns_a_few_clips_by_heart(tiny_path: Path, tmp_path: Path) -> None:
+    trainer.train(settings(tiny_path, *BY_HEART), tmp_path)
+    lines = log(tmp_path)
+    assert sum(lines[-1]["loss"].values()) < 0.8 * sum(lines[0]["loss"].values())
+
+
+def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(
+    finished: tuple[Path, dict], tiny_path: Path, tmp_path: Path
+) -> None:
+    trainer.train(settings(tiny_path), tmp_path / "again")
+    assert same(weights(tmp_path / "again"), weights(finished[0]))
+    trainer.train(settings(tiny_path, "training.seed=1", "training.epochs=1"), tmp_path / "other")
+    assert not same(weights(tmp_path / "other"), weights(finished[0]))
+
+
+@pytest.mark.parametrize("batches", [1, 4])
+def test_an_interrupted_run_goes_on_to_the_same_weights(
+    batches: int, finished: tuple[Path, dict], tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, done = tmp_path / "run", 0
+    terms = trainer.loss_terms
+
+    def interrupted(*arguments: Any) -> Any:
+        nonlocal done
+        done += 1
+        if done > batches:
+            raise KeyboardInterrupt
+        return terms(*arguments)
+
+    monkeypatch.setattr(trainer, "loss_terms", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(settings(tiny_path), run)
+    monkeypatch.undo()
+    assert not (run / "last.safetensors").exists()
+    trainer.train(settings(tiny_path), run, resume=True)
+    for name in ("best", "last"):
+        assert same(weights(run, name), weights(finished[0], name))
+    assert [line["loss"] for line in log(run)] == [line["loss"] for line in log(finished[0])]
+
+
+#: The command line, which gets a signal in the middle of its n-th batch.
+SIGNALLED = """
+import os, sys, time
+from snnface import cli
+from snnface.training import trainer
+
+terms, batches = trainer.loss_terms, 0
+
+def counted(*arguments):
+    global batches
+    batches += 1
+    if batches == int(sys.argv[1]):
+        os.kill(os.getpid(), int(sys.argv[2]))
+        time.sleep(10)
+    return terms(*arguments)
+
+trainer.loss_terms = counted
+cli.main(sys.argv[3:])
+"""
+
+
+def test_killed_and_interrupted_processes_go_on_to_the_same_weights(
+    finished: tuple[Path, dict], tiny_path: Path, tmp_path: Path
+) -> None:
+    """Ctrl-C in the second epoch, then ``kill -9`` in the third."""
+    run = tmp_path / "run"
+    command = ["train", "student", "--out", str(run), "--set", f"data.train={tiny_path}", "--resume"]
+    command += [part for change in SMALL for part in ("--set", change)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+
+    def signalled(batch: int, sent: signal.Signals) -> subprocess.CompletedProcess[str]:
+        arguments = [sys.executable, "-c", SIGNALLED, str(batch), str(int(sent)), *command]
+        return subprocess.run(arguments, capture_output=True, text=True, env=environment, check=False)
+
+    ended = signalled(PER_EPOCH + 2, signal.SIGINT)
+    assert ended.returncode == 130
+    assert ended.stderr.splitlines()[-1].startswith("interrupted")
+    assert "Traceback" not in ended.stderr
+    assert len(log(run)) == 1
+    assert signalled(PER_EPOCH + 1, signal.SIGKILL).returncode == -signal.SIGKILL
+    assert len(log(run)) == 2
+    assert not (run / "last.safetensors").exists()
+    trainer.train(settings(tiny_path), run, resume=True)
+    for name in ("best", "last"):
+        assert same(weights(run, name), weights(finished[0], name))
+
+
+@pytest.mark.parametrize(
+    ("changes", "resume", "message"),
+    [
+        ((), False, "holds this run already. Add --resume"),
+        (("training.lr=1e-3",), True, "holds a run of another recipe"),
+        (("training.epochs=4",), True, "holds a run of another recipe"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused(
+    changes: tuple[str, ...], resume: bool, message: str, finished: tuple[Path, dict], tiny_path: Path
+) -> None:
+    before = weights(finished[0])
+    with pytest.raises(InputError, match=message):
+        trainer.train(settings(tiny_path, *changes), finished[0], resume=resume)
+    assert same(weights(finished[0]), before)
+
+
+def test_a_finished_run_resumes_to_its_answer(finished: tuple[Path, dict], tiny_path: Path) -> None:
+    assert trainer.train(settings(tiny_path), finished[0], resume=True) == finished[1]
+
+
+def test_a_broken_state_is_one_clear_error(finished: tuple[Path, dict], tiny_path: Path, tmp_path: Path) -> None:
+    for name in ("run.json", "resume.safetensors"):
+        (tmp_path / name).write_bytes((finished[0] / name).read_bytes())
+    (tmp_path / "resume.safetensors").write_bytes((finished[0] / "resume.safetensors").read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"resume\.safetensors: cannot be read"):
+        trainer.train(settings(tiny_path), tmp_path, resume=True)
+
+
+def test_training_stops_early_where_nothing_improves(tiny_path: Path, tmp_path: Path) -> None:
+    trainer.train(settings(tiny_path, "training.lr=1e-12", "training.epochs=9", "training.patience=2"), tmp_path)
+    scores = [line["score"] for line in log(tmp_path)]
+    assert len(scores) == scores.index(max(scores)) + 3 < 9
+
+
+def test_training_starts_from_weights(finished: tuple[Path, dict], tiny_path: Path, tmp_path: Path) -> None:
+    start = finished[0] / "best.safetensors"
+    still = settings(tiny_path, "training.lr=1e-12", "training.epochs=1", "training.weight_decay=0.0")
+    trainer.train(still, tmp_path / "whole", init=str(start))
+    trainer.train(still, tmp_path / "encoder", init=f"{start}:encoder")
+    trainer.train(still, tmp_path / "fresh")
+    whole, encoder, fresh = (weights(tmp_path / name) for name in ("whole", "encoder", "fresh"))
+    trained = weights(finished[0], "best")
+    for key in trained:
+        readout = key.startswith("synapses.3.")
+        torch.testing.assert_close(whole[key], trained[key], rtol=0, atol=1e-6)
+        torch.testing.assert_close(encoder[key], (fresh if readout else trained)[key], rtol=0, atol=1e-6)
+    with pytest.raises(InputError, match=r"another start \(--init\)"):
+        trainer.train(still, tmp_path / "fresh", resume=True, init=str(start))
+    with pytest.raises(InputError, match="has another architecture"):
+        trainer.train(settings(tiny_path, "network.dense=[]"), tmp_path / "other", init=str(start))
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    path = tmp_path_factory.mktemp("teacher") / "teacher.safetensors"
+    return path, train_teacher(tiny_path, path, epochs=2)
+
+
+def test_the_teacher_says_something_of_every_training_clip(teacher: tuple[Path, dict], tiny_path: Path) -> None:
+    path, found = teacher
+    assert 0 < found["coefficient_error"] < 3
+    clips = Clips(tiny_path, "train")
+    said = load_predictions(path, clips, Store(tiny_path).content_sha256())
+    for side in (0, 1):
+        for i, times in enumerate(clips.frame_t_us):
+            assert said.landmarks[side][i].shape == (len(times), 68, 2)
+            assert len(said.coefficients[side][i]) == len(times)
+        assert len(said.au[side]) == len(said.expression[side]) == len(clips)
+    assert not torch.equal(said.landmarks[0][0], said.landmarks[1][0])
+    truth = torch.cat(clips.landmarks)
+    error = (torch.cat(said.landmarks[0]) - truth).square().mean()
+    assert error < (truth.mean(0) - truth).square().mean() * 2
+
+
+def test_guided_training_uses_the_teacher(teacher: tuple[Path, dict], tiny_path: Path, tmp_path: Path) -> None:
+    recipe = settings(tiny_path, f"teacher={teacher[0]}", "training.epochs=1", name="guided")
+    trainer.train(recipe, tmp_path / "run")
+    terms = set(log(tmp_path / "run")[0]["loss"])
+    assert terms >= {"coefficients", "teacher_landmarks", "soft_labels"}
+    encoder, meta = checkpoint.load(tmp_path / "run" / "best.safetensors")
+    assert "coefficients" in encoder.heads
+    assert meta["data_sha256"] == Store(tiny_path).content_sha256()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["teacher_sha256"]
+
+
+def test_a_teacher_of_other_data_is_refused(teacher: tuple[Path, dict], tiny_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="was written for another data set"):
+        load_predictions(teacher[0], Clips(tiny_path, "train"), "0" * 64)
+    torn = tmp_path / "teacher.safetensors"
+    torn.write_bytes(teacher[0].read_bytes()[:50])
+    recipe = settings(tiny_path, f"teacher={torn}", name="guided")
+    with pytest.raises(InputError, match="is no teacher file"):
+        trainer.train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_matched_cnn_trains_on_the_same_clips(tiny_path: Path, tmp_path: Path) -> None:
+    trainer.train(settings(tiny_path, *BY_HEART, name="matched_cnn"), tmp_path / "whole")
+    lines = log(tmp_path / "whole")
+    assert sum(lines[-1]["loss"].values()) < 0.7 * sum(lines[0]["loss"].values())
+    predict, step_us, mean_shape = open_predictor(tmp_path / "whole" / "best.safetensors")
+    assert mean_shape is not None
+    clips = Clips(tiny_path, "validation")
+    found = measure(answer(predict, step_us, clips), clips, mean_shape)
+    assert found["nme"] == pytest.approx(max(lines, key=lambda line: line["score"])["nme"], rel=1e-3)
+    assert "spikes_per_clip" not in found
+
+
+def test_mirrored_clips_have_mirrored_labels(tiny_path: Path) -> None:
+    assert torch.equal(MIRRORED_AU[MIRRORED_AU], torch.arange(24))
+    clips = Clips(tiny_path, "train")
+    chosen = list(range(len(clips)))
+    plain, _ = clips.batch(chosen)
+    always = Augment(flip=True, shift_pixels=2, drop_events=0.3)
+    changed, targets = clips.batch(chosen, always, torch.Generator().manual_seed(1))
+    again, change = augment(plain, always, torch.Generator().manual_seed(1))
+    assert torch.equal(changed.x, again.x)
+    assert 0 < change.flip.sum() < len(chosen)
+    assert changed.size == plain.size
+    assert 0.6 * len(plain.t) < len(changed.t) < len(plain.t)
+    for name, limit in (("x", plain.width), ("y", plain.height)):
+        values = getattr(changed, name)
+        assert values.min() >= 0
+        assert values.max() < limit
+    for b in range(plain.size):
+        before = clips.landmarks[b][0]
+        first = int((targets.frame_clip < b).sum())
+        now = targets.landmarks[first] - change.shift[b]
+        if change.flip[b]:
+            # The subject's outer eye corners change places.
+            assert now[36, 0] == pytest.approx(plain.width - 1 - float(before[45, 0]), abs=1e-4)
+            assert now[36, 1] == pytest.approx(float(before[45, 1]), abs=1e-4)
+        else:
+            torch.testing.assert_close(now, before)
+
+
+def counted(work: list[str], name: str) -> Callable[[], dict[str, Any]]:
+    def run() -> dict[str, Any]:
+        work.append(name)
+        return {"runs": len(work)}
+
+    return run
+
+
+def test_stages_run_again_only_where_something_changed(tmp_path: Path) -> None:
+    source, output, folder = tmp_path / "in", tmp_path / "out", tmp_path / "partial"
+    source.write_text("1")
+    work: list[str] = []
+
+    def run(settings: int, fails: bool = False) -> dict[str, Any]:
+        def job() -> dict[str, Any]:
+            folder.mkdir(exist_ok=True)
+            if fails:
+                raise KeyboardInterrupt
+            output.write_text("made")
+            return counted(work, "a")()
+
+        return Stages(tmp_path, ["a"]).run(
+            "a", job, settings=settings, inputs=[source], outputs=[output], partial=[folder], code=("heads.py",)
+        )
+
+    assert run(1) == run(1) == {"runs": 1}
+    assert run(2) == {"runs": 2}
+    source.write_text("2")
+    assert run(2) == {"runs": 3}
+    output.unlink()
+    assert run(2) == {"runs": 4}
+    (folder / "state").write_text("half")
+    output.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        run(2, fails=True)
+    assert (folder / "state").exists()  # the same work goes on
+    with pytest.raises(KeyboardInterrupt):
+        run(3, fails=True)
+    assert not (folder / "state").exists()  # other work starts anew
