@@ -94,6 +94,8 @@ def _short(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return f"{len(value)} rows of {len(value[0])}, shown by --json"
     if isinstance(value, list):
         return " ".join(_short(v) for v in value)
     return str(value)

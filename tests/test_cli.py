@@ -127,7 +127,7 @@ def test_bad_input_is_2_and_one_line(
     ("arguments", "says"),
     [
         (["dance"], "dance"),
-        (["info"], "FILE"),
+        (["info"], "'file'"),
         (["info", "--colour", "red", "x"], "--colour"),
         (["synth", "x.h5", "--clips", "many"], "--clips"),
         (["synth", "x.h5", "--clips", "3", "--seed", "-1"], "--seed"),

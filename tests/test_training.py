@@ -148,9 +148,11 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
 
 #: The command line, which gets a signal in the middle of its n-th batch.
 SIGNALLED = """
-import os, sys, time
+import os, signal, sys, time
 from snnface import cli
 from snnface.training import trainer
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born without
 
 terms, batches = trainer.loss_terms, 0
 
@@ -226,6 +228,18 @@ def test_training_stops_early_where_nothing_improves(tiny_path: Path, tmp_path: 
     trainer.train(settings(tiny_path, "training.lr=1e-12", "training.epochs=9", "training.patience=2"), tmp_path)
     scores = [line["score"] for line in log(tmp_path)]
     assert len(scores) == scores.index(max(scores)) + 3 < 9
+
+
+def test_a_diverging_run_says_so(tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "loss_terms", lambda *_: {"au": torch.tensor(float("nan"), requires_grad=True)})
+    with pytest.raises(InputError, match="the loss is nan in epoch 1"):
+        trainer.train(settings(tiny_path), tmp_path / "run")
+
+
+def test_batches_without_a_wanted_label_are_passed_over(tiny_path: Path, tmp_path: Path) -> None:
+    only = ("losses.landmarks=0", "losses.au=0", "losses.rate=0", "training.batch=1", "training.epochs=1")
+    trainer.train(settings(tiny_path, *only), tmp_path)
+    assert set(log(tmp_path)[0]["loss"]) == {"expression"}
 
 
 def test_training_starts_from_weights(finished: tuple[Path, dict], tiny_path: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 from snnface import checkpoint
 from snnface.datasets.store import Store
 from snnface.encoder import Encoder
+from snnface.errors import InputError
 from snnface.progress import bar, say
 from snnface.training.clips import Clips
 from snnface.training.evaluate import answer, measure
@@ -23,6 +24,8 @@ from snnface.training.objectives import loss_terms
 from snnface.training.recipe import Recipe
 from snnface.training.run_folder import RunFolder, describe
 from snnface.training.teacher import load_predictions
+
+_DIVERGED = "Lower training.lr and start again in another folder"
 
 
 def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | None = None) -> dict[str, Any]:
@@ -52,9 +55,10 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
     units = spread(model)
 
     def stopped_early() -> bool:
-        best = max((line["score"] for line in log), default=0.0)
-        since = next((i for i, line in enumerate(reversed(log)) if line["score"] == best), 0)
-        return settings.patience is not None and since >= settings.patience
+        if settings.patience is None or not log:
+            return False
+        scores = [line["score"] for line in log]
+        return len(scores) - 1 - scores.index(max(scores)) >= settings.patience
 
     with bar() as display:
         task = display.add_task(folder.path.name, total=settings.epochs * per_epoch, completed=len(log) * per_epoch)
@@ -77,22 +81,27 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
                     recipe.losses,
                     units,
                 )
+                display.advance(task)
+                if not terms:  # none of these clips has a label that the recipe learns from
+                    continue
+                loss = torch.stack(list(terms.values())).sum()
+                if not torch.isfinite(loss):
+                    raise InputError(folder.path, f"the loss is {float(loss.detach()):g} in epoch {epoch + 1}", _DIVERGED)
                 optimizer.zero_grad(set_to_none=True)
-                torch.stack(list(terms.values())).sum().backward()
+                loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), settings.clip_gradient)
                 optimizer.step()
                 for name, term in terms.items():
                     sums[name] = sums.get(name, 0.0) + float(term.detach()) / per_epoch
-                display.advance(task)
             model.eval()
             found = measure(
                 answer(model, step_us(model), validation, settings.batch, "  validation"), validation, mean_shape
             )
             line = {"epoch": epoch + 1, "loss": sums, "score": _score(found)} | _shown(found)
             line |= {"seconds": time.perf_counter() - started, "peak_memory_mb": _peak_memory_mb()}
-            log.append(line)
-            if line["score"] >= max(entry["score"] for entry in log):
+            if line["score"] > max((entry["score"] for entry in log), default=-math.inf):
                 _save(folder.path / "best.safetensors", model, data_sha256, found, mean_shape)
+            log.append(line)
             folder.save_progress(model, optimizer, log)
             display.console.print(_summary(line, settings.epochs), highlight=False)
     _save(folder.path / "last.safetensors", model, data_sha256, _shown(log[-1]), mean_shape)
