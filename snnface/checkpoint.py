@@ -26,7 +26,10 @@ def save(path: str | Path, model: nn.Module, meta: dict[str, Any], kind: str = "
     path = Path(path).with_suffix(".safetensors")
     with atomic_path(path) as temporary:
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, temporary)
-    write_json(path.with_suffix(".json"), {"snnface": __version__, kind: model.config.model_dump(), "meta": meta})
+    config = model.config
+    if not isinstance(config, EncoderConfig):
+        raise TypeError(f"a {kind} without an encoder's configuration cannot be stored")
+    write_json(path.with_suffix(".json"), {"snnface": __version__, kind: config.model_dump(), "meta": meta})
 
 
 def load(

@@ -27,10 +27,10 @@ from snnface.neuron import Lif, integrate, lif
 from snnface.surrogate import Surrogate
 from snnface.synapse import Conv, from_events, from_spikes
 
-
-#: Gains are sought up to the limit, and no channel's is more than the spread times its layer's median: a channel that
-#: is mostly inhibited would else get weights beside which those of its layer vanish in 8 bits.
-GAIN_LIMIT, GAIN_SPREAD = 1e4, 10.0
+#: Gains are sought up to the limit. No channel's is more than the spread times its layer's median: a channel that is
+#: mostly inhibited would else get weights beside which those of its layer vanish in 8 bits. None is more than the
+#: most (in thresholds): where events are rare, weights would else leave the threshold no room in 8 bits.
+GAIN_LIMIT, GAIN_SPREAD, GAIN_MOST = 1e4, 10.0, 100.0
 
 
 class _Config(BaseModel):
@@ -142,6 +142,9 @@ class Encoder(nn.Module):
     def _geometry(conv: ConvConfig) -> Conv:
         return Conv((conv.stride, conv.stride), (conv.kernel // 2, conv.kernel // 2))
 
+    def _all_synapses(self) -> list[Synapses]:
+        return [s for s in self.synapses if isinstance(s, Synapses)]
+
     def layers(self) -> list[Layer]:
         """The layers with folded weights (gradients flow to direction and gain)."""
         c = self.config
@@ -155,7 +158,7 @@ class Encoder(nn.Module):
                 self._geometry(c.conv[i]) if i < len(c.conv) else None,
                 spiking=i < len(taus) - 1,
             )
-            for i, (synapses, tau) in enumerate(zip(self.synapses, taus, strict=True))
+            for i, (synapses, tau) in enumerate(zip(self._all_synapses(), taus, strict=True))
         ]
 
     def inputs(self, batch: EventBatch, steps: int | None = None) -> InputSpikes:
@@ -182,14 +185,17 @@ class Encoder(nn.Module):
         """Set the gains so that every channel spikes in a fraction ``rate`` of its neuron-steps on ``batch``.
 
         A data-dependent start (bisection per channel, layer after layer); returns the rate of each layer. Channels
-        that would need more than :data:`GAIN_SPREAD` times the layer's median gain stay below the rate.
+        that would need more than :data:`GAIN_SPREAD` times the layer's median gain, or :data:`GAIN_MOST`, stay below
+        the rate.
 
         Raises
         ------
-        InputError: most channels of a layer stay silent whatever their gain.
+        InputError: a layer stays silent.
         """
-        inputs, spikes, rates = self.inputs(batch), None, []
-        for layer, synapses in zip(self.layers(), self.synapses, strict=True):
+        inputs = self.inputs(batch)
+        spikes: Tensor | None = None
+        rates: list[float] = []
+        for layer, synapses in zip(self.layers(), self._all_synapses(), strict=True):
             unit = layer.weight / synapses.gain.view(-1, *[1] * (layer.weight.dim() - 1))
             x = from_events(inputs, unit, layer.conv) if spikes is None else from_spikes(spikes, unit, layer.conv)
             if not layer.spiking:
@@ -205,15 +211,16 @@ class Encoder(nn.Module):
                 busy = spikes.transpose(0, 2).flatten(1).mean(1) > rate
                 high, low = torch.where(busy, gain, high), torch.where(busy, low, gain)
             gain = (low * high).sqrt()
-            if gain.median() > 0.5 * GAIN_LIMIT:
-                raise InputError(
-                    "calibration",
-                    f"layer {len(rates) + 1} stays silent on these clips",
-                    "Use clips with more events, wider layers or a lower spike rate",
-                )
-            synapses.gain.copy_(gain.clamp(max=GAIN_SPREAD * float(gain.median())))
+            most = min(GAIN_SPREAD * float(gain.median()), GAIN_MOST * layer.neuron.threshold)
+            synapses.gain.copy_(gain.clamp(max=most))
             spikes = lif(x * synapses.gain.view(per_channel), layer.neuron)[0]
             rates.append(float(spikes.mean()))
+            if rates[-1] == 0:
+                raise InputError(
+                    "calibration",
+                    f"layer {len(rates)} stays silent on these clips",
+                    "Use clips with more events, or wider layers",
+                )
         return rates
 
     @torch.no_grad()

@@ -14,7 +14,6 @@ from typing import Any
 
 from snnface.errors import InputError
 
-
 #: What the system says where the disk, or the user's share of it, is full.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 

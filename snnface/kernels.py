@@ -6,13 +6,14 @@ Arrays are ``[T, N]`` float32 or float64, N neurons of a batch in any order; equ
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
 
 #: Neurons that a thread carries through all steps at a time.
 BLOCK = 2048
-_JIT = {"cache": True, "nogil": True, "parallel": True, "error_model": "numpy"}
+_JIT: dict[str, Any] = {"cache": True, "nogil": True, "parallel": True, "error_model": "numpy"}
 
 
 @numba.njit(**_JIT)

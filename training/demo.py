@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -58,8 +59,13 @@ def demo(
     certificates = {
         mode: stages.run(
             f"verify {mode}",
-            lambda mode=mode: snnface.verify(
-                net, against="lava", data=experiment.test_data, input_mode=mode, out=out / f"certificate.{mode}.json"
+            functools.partial(
+                snnface.verify,
+                net,
+                against="lava",
+                data=experiment.test_data,
+                input_mode=mode,
+                out=out / f"certificate.{mode}.json",
             ),
             settings={"clips": 3},
             inputs=[net, experiment.test_data],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -68,9 +69,7 @@ class Experiment:
             }
             self.stages.run(
                 name,
-                lambda path=path, settings=settings: snnface.synth(
-                    path, workers=os.cpu_count() or 1, resume=True, **settings
-                ),
+                functools.partial(snnface.synth, path, workers=os.cpu_count() or 1, resume=True, **settings),
                 settings=settings,
                 outputs=[path],
                 code=FACES,

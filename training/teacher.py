@@ -32,6 +32,9 @@ STRIDE = 3
 class Teacher(nn.Module):
     """A CNN a frame, and a GRU over frames for the classes of a clip."""
 
+    scale: Tensor
+    offset: Tensor
+
     def __init__(self, coefficients: int, height: int, width: int) -> None:
         super().__init__()
         self.register_buffer("scale", torch.ones(coefficients + 136))
@@ -89,8 +92,8 @@ def train_teacher(
     coefficients = truth[0].shape[1] - 136
     teacher = Teacher(coefficients, store.height, store.width)
     labels = torch.cat(truth)
-    teacher.scale.copy_(labels.std(0).clamp(min=1e-3))  # type: ignore[operator, union-attr]
-    teacher.offset.copy_(labels.mean(0))  # type: ignore[operator, union-attr]
+    teacher.scale.copy_(labels.std(0).clamp(min=1e-3))
+    teacher.offset.copy_(labels.mean(0))
     optimizer = torch.optim.AdamW(teacher.parameters(), lr=lr, weight_decay=1e-3)
     per_epoch = -(-len(clips) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * per_epoch)
@@ -147,13 +150,15 @@ def _look(teacher: Teacher, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     phases = [slice(p, None, STRIDE) for p in range(min(STRIDE, len(pictures)))]
     logits = [teacher.clip(features[s], answers[s], [len(answers[s])]) for s in phases]
     au, expression = (torch.cat(part).mean(0) for part in zip(*logits, strict=True))
-    return answers * teacher.scale + teacher.offset, au, expression  # type: ignore[operator]
+    return answers * teacher.scale + teacher.offset, au, expression
 
 
 def _write_predictions(out: str | Path, teacher: Teacher, store: Store, clips: Clips) -> None:
     tensors: dict[str, Tensor] = {}
     for side, name in enumerate(("recorded", "mirrored")):
-        frames, au, expression = [], [], []
+        frames: list[Tensor] = []
+        au: list[Tensor] = []
+        expression: list[Tensor] = []
         for i in track(clips.numbers, f"teacher: {name}"):
             pictures = _pictures(store, int(i))
             answer = _look(teacher, pictures.flip(2) if side else pictures)
@@ -199,7 +204,8 @@ def load_predictions(path: str | Path, clips: Clips, data_sha256: str) -> Teache
 
 def _check(teacher: Teacher, store: Store, validation: Clips) -> dict[str, Any]:
     """Errors on the validation people."""
-    error, landmark, hits = [], [], {"au": [], "expression": []}
+    error, landmark = [], []
+    hits: dict[str, list[float]] = {"au": [], "expression": []}
     for i in range(len(validation)):
         frames, au, expression = _look(teacher, _pictures(store, int(validation.numbers[i])))
         truth = _truth(store, validation, i)

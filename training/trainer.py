@@ -86,7 +86,8 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
                     continue
                 loss = torch.stack(list(terms.values())).sum()
                 if not torch.isfinite(loss):
-                    raise InputError(folder.path, f"the loss is {float(loss.detach()):g} in epoch {epoch + 1}", _DIVERGED)
+                    what = f"the loss is {float(loss.detach()):g} in epoch {epoch + 1}"
+                    raise InputError(folder.path, what, _DIVERGED)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), settings.clip_gradient)
@@ -97,7 +98,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
             found = measure(
                 answer(model, step_us(model), validation, settings.batch, "  validation"), validation, mean_shape
             )
-            line = {"epoch": epoch + 1, "loss": sums, "score": _score(found)} | _shown(found)
+            line: dict[str, Any] = {"epoch": epoch + 1, "loss": sums, "score": _score(found)} | _shown(found)
             line |= {"seconds": time.perf_counter() - started, "peak_memory_mb": _peak_memory_mb()}
             if line["score"] > max((entry["score"] for entry in log), default=-math.inf):
                 _save(folder.path / "best.safetensors", model, data_sha256, found, mean_shape)
