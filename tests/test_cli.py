@@ -83,7 +83,7 @@ def test_without_json_the_answer_is_readable(tiny_path: Path, capsys: pytest.Cap
 
 
 def test_nested_answers_are_readable() -> None:
-    text = cli.readable({"a": 1234567, "b": {"c": True, "d": None}, "rows": [{"x": 0.123456}, {"x": 2}], "e": [1, 2]})
+    text = cli.readable({"a": 1234567, "b": {"c": True, "d": None}, "rows": [{"x": 0.123456}, {"x": 2}], "e": [1, 2], "c": [[1], [2]]})
     assert text.splitlines() == [
         "a     1,234,567",
         "b",
@@ -93,6 +93,7 @@ def test_nested_answers_are_readable() -> None:
         "  - x 0.1235",
         "  - x 2",
         "e     1 2",
+        "c     2 rows of 1, shown by --json",
     ]
 
 

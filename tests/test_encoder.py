@@ -16,7 +16,16 @@ from snnface import checkpoint
 from snnface.backends import torch as reference
 from snnface.batch import EventBatch, collate_events
 from snnface.datasets.store import Store
-from snnface.encoder import GAIN_SPREAD, ConvConfig, DenseConfig, Encoder, EncoderConfig, HeadConfig, class_heads
+from snnface.encoder import (
+    GAIN_MOST,
+    GAIN_SPREAD,
+    ConvConfig,
+    DenseConfig,
+    Encoder,
+    EncoderConfig,
+    HeadConfig,
+    class_heads,
+)
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE
 from snnface.hardware.quantise import quantise, refusals
@@ -108,6 +117,18 @@ def test_calibration_caps_the_gain_of_inhibited_channels(batch: EventBatch) -> N
     quantised = quantise(network, batch)
     typical = np.median(np.abs(quantised.layers[2].weight).max(1))
     assert typical >= 254 / GAIN_SPREAD / 4
+
+
+def test_calibration_on_rare_events_leaves_the_threshold_room_in_8_bits() -> None:
+    rare = np.zeros(6, EVENT_DTYPE)
+    rare["t"], rare["x"], rare["y"] = np.arange(1, 7) * 60_000, [3, 9, 28, 14, 20, 5], [4, 30, 2, 16, 11, 21]
+    batch = collate_events([rare, rare], [400_000] * 2, 32, 32)
+    encoder = made()
+    rates = encoder.calibrate(batch, 0.05)
+    assert 0 < rates[0] < 0.04
+    assert all(synapses.gain.max() <= GAIN_MOST for synapses in encoder.synapses[:-1])
+    for mode in ("graded", "unary"):
+        assert all(layer.threshold >= 4 for layer in quantise(encoder.to_network(), batch, mode).layers)
 
 
 def test_calibration_on_silence_is_refused() -> None:
