@@ -72,7 +72,7 @@ def test_json_is_exactly_one_object(tiny_path: Path, capsys: pytest.CaptureFixtu
     answer = json.loads(out)
     assert out.count("\n") == 1
     assert (answer["clips"], answer["identities"]) == (24, 4)
-    assert answer == snnface.info(tiny_path)
+    assert answer == snnface.info(tiny_path) == snnface.info(file=str(tiny_path))
 
 
 def test_without_json_the_answer_is_readable(tiny_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +83,9 @@ def test_without_json_the_answer_is_readable(tiny_path: Path, capsys: pytest.Cap
 
 
 def test_nested_answers_are_readable() -> None:
-    text = cli.readable({"a": 1234567, "b": {"c": True, "d": None}, "rows": [{"x": 0.123456}, {"x": 2}], "e": [1, 2], "c": [[1], [2]]})
+    text = cli.readable(
+        {"a": 1234567, "b": {"c": True, "d": None}, "rows": [{"x": 0.123456}, {"x": 2}], "e": [1, 2], "c": [[1], [2]]}
+    )
     assert text.splitlines() == [
         "a     1,234,567",
         "b",
