@@ -26,7 +26,7 @@ def test_the_readme_names_every_command_and_keeps_its_results_block() -> None:
     assert re.search(r"<!-- results:begin -->.*<!-- results:end -->", text, re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "docs/neuron.md", "docs/files.md"])
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "docs/neuron.md"])
 def test_files_that_the_pages_name_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     named = re.findall(r"`((?:[\w.]+/)*\w+\.py)`", text)
