@@ -143,7 +143,7 @@ def _tables(summary: dict[str, Any], size: str) -> str:
     return (
         f"# Results\n\nMade by `make results SIZE={size}` ({minutes:.0f} minutes on 2 cores): "
         f"{s['train_people']} people to train on, {s['validation_people']} to choose the best epoch (and the CNN's "
-        f"learning rate) on, {s['test_people']} to test on; every person acts 24 action units and 7 expressions; "
+        f"learning rate) on, {s['test_people']} to test on; every person acts 24 action units and 24 expressions; "
         f"synthetic faces at 64×64, {s['epochs']} passes for every network, one seed.\n\n"
         f"## Accuracy\n\n{_accuracy_table(summary['tested'])}\n## Energy\n\n{_energy_table(summary['profile'])}"
     )
