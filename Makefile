@@ -23,13 +23,13 @@ help:
 venv: $(VENV)/.ready
 
 # torch first, so that nothing after it decides which build it is; packages whose dependencies would replace it
-# (norse asks for torchvision) come with --no-deps and their real needs named. A test compares with .torch.
+# (norse and nirtorch) come with --no-deps; their real needs stand in pyproject.toml. A test compares with .torch.
 $(VENV)/.ready: pyproject.toml Makefile
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(TORCH_INDEX) "$(TORCH)"
 	@$(BIN)/python -c "from importlib.metadata import version; print(version('torch'))" > $(VENV)/.torch
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	$(BIN)/python -m pip install --quiet --no-deps norse
+	$(BIN)/python -m pip install --quiet --no-deps norse nirtorch
 	$(BIN)/snnface lava install
 	@touch $@
 
