@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from snnface.batch import collate_events
+from snnface.counts import axis_pairs
 from snnface.encoder import ConvConfig, DenseConfig, EncoderConfig, HeadConfig
 from snnface.events import EVENT_DTYPE
-from snnface.hardware.counts import axis_pairs
 from snnface.network import Network
 
 FRAMES_PER_SECOND = 30

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from snnface.errors import InputError
-from snnface.files import atomic_path, file_sha256, write_json
+from snnface.files import file_sha256, write_json
 
 
 def export(
@@ -83,8 +83,7 @@ def simulate(
         raise InputError(net, "is a NIR file, and only netx files are simulated", "Export the network with --to lava")
     network = read_net(net)
     x = read_spikes(spikes, network.input_shape)
-    with atomic_path(out) as temporary:
-        counts, wraps = write_traces(temporary, network, x, reset_interval, reset_offset)
+    counts, wraps = write_traces(out, network, x, reset_interval, reset_offset)
     return {"layers": len(network.layers), "spikes": counts, "steps": len(x), "wraps": wraps, "out": str(out)}
 
 

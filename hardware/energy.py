@@ -8,8 +8,8 @@ tells them apart. Energies come out in µJ per second of recording (= µW).
 
 from __future__ import annotations
 
+from snnface.counts import Counts
 from snnface.hardware.chip import Chip
-from snnface.hardware.counts import Counts
 from snnface.network import Network
 
 PJ_TO_UJ = 1e-6

@@ -236,7 +236,7 @@ def payloads(network: IntegerNetwork, batch: EventBatch, steps: int | None = Non
 
     Raises :class:`InputError` where the network has no manifest or the batch another size.
     """
-    from snnface.input import input_spikes
+    from snnface.input import coded
 
     host = _host(network)
     if (2, batch.height, batch.width) != network.input_shape:
@@ -244,9 +244,7 @@ def payloads(network: IntegerNetwork, batch: EventBatch, steps: int | None = Non
             "input", f"is {batch.width}x{batch.height}, the network takes {network.input_shape}", "Convert it first"
         )
     one = host.payload_one if host.input_mode == "graded" else 1
-    spikes = input_spikes(
-        batch, host.step_us, host.tau_syn_us, host.input_mode, host.payload_one, host.payload_max, steps
-    )
+    spikes = coded(batch, host, steps)
     index, value = spikes.index.numpy(), np.rint(spikes.value.numpy() * one).astype(np.int64)
     frame = math.prod(spikes.shape[1:])
     for start in range(0, spikes.shape[0], 16):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from snnface.errors import InputError
 from snnface.hardware.integer import DECAY_UNIT, IntegerNetwork
+from snnface.hardware.manifest import load
 from snnface.network import Network, SynapticLayer
 
 
@@ -35,4 +38,18 @@ def geometry(integer: IntegerNetwork, where: object = "network") -> Network:
         for layer in integer.layers
     )
     shape = (integer.input_shape[0], integer.input_shape[1], integer.input_shape[2])
-    return Network(shape, host.step_us, host.tau_syn_us, host.input_mode, layers, host.payload_one, host.payload_max)
+    return Network(
+        shape,
+        host.step_us,
+        host.tau_syn_us,
+        host.input_mode,
+        layers,
+        host.payload_one,
+        host.payload_max,
+        dict(host.heads),
+    )
+
+
+def of_file(path: str | Path) -> Network:
+    """:func:`geometry` of a netx file beside its manifest."""
+    return geometry(load(path), path)

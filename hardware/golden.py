@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 
 from snnface.errors import InputError
-from snnface.files import atomic_path
 from snnface.hardware.certificate import Recording
+from snnface.hdf5 import new_file
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Golden:
 def save(path: str | Path, golden: Golden) -> None:
     """Write a golden file atomically."""
     recording = golden.recording
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest") as f:
+    with new_file(path, libver="latest") as (f, _):
         f.attrs["network_sha256"] = golden.network_sha256
         f.attrs["reset_interval"] = golden.reset_interval or 0
         f.attrs["reset_offset"] = golden.reset_offset

@@ -14,7 +14,6 @@ import h5py
 import numpy as np
 
 from snnface.errors import InputError
-from snnface.files import atomic_path
 from snnface.hardware.integer import (
     BIAS_MAX,
     DECAY_UNIT,
@@ -26,6 +25,7 @@ from snnface.hardware.integer import (
     IntegerNetwork,
     dense_exact,
 )
+from snnface.hdf5 import new_file
 from snnface.network import conv_shape
 
 _REFUSED = {
@@ -62,7 +62,7 @@ def write_net(path: str | Path, network: IntegerNetwork) -> None:
     for layer in network.layers:
         if what := chip_refusal(layer):
             raise InputError(f"layer {layer.name}", f"has {what}", "Quantise the network again")
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as f:
+    with new_file(path) as (f, _):
         _group(f, 0, "input", shape=network.input_shape)
         index, shape = 1, network.input_shape
         for layer in network.layers:

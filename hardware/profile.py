@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from snnface.batch import EventBatch
+from snnface.counts import Counts, count
 from snnface.forward import Trace
 from snnface.hardware.chip import Chip, Figure, load_chip
 from snnface.hardware.cores import network_cores
-from snnface.hardware.counts import Counts, count
 from snnface.hardware.energy import PJ_TO_UJ, energy_uj_per_s, latency_us, spiking_memory_accesses
 from snnface.network import Network
 

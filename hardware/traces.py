@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from snnface.hardware.fixed_point import Simulator
 from snnface.hardware.integer import IntegerNetwork
+from snnface.hdf5 import new_file
 
 _BLOCK = 64
 
@@ -29,7 +29,7 @@ def write_traces(
         largest_input=max(1, int(x.max(initial=1))),
     )
     counts = np.zeros(len(network.layers), np.int64)
-    with h5py.File(path, "w") as f:
+    with new_file(path) as (f, disk):
         for i, layer in enumerate(network.layers):
             for name, dtype in (("s", np.bool_), ("u", np.int32), ("v", np.int32)):
                 f.create_dataset(f"layer/{i}/{name}", (len(x), *layer.shape_out), dtype)
@@ -40,4 +40,5 @@ def write_traces(
                 counts[i] += trace.s.sum()
                 for name in "suv":
                     f[f"layer/{i}/{name}"][rows] = getattr(trace, name)[:, 0]
+            disk.check()
     return counts.tolist(), sim.wraps

@@ -21,7 +21,7 @@ from snnface.errors import InputError
 from snnface.facs import AUS, EXPRESSIONS
 from snnface.forward import Layer, Neurons, Trace, propagate
 from snnface.heads import decode
-from snnface.input import InputSpikes, input_spikes
+from snnface.input import InputSpikes, coded
 from snnface.network import Head, Network, SynapticLayer, conv_shape
 from snnface.neuron import Lif, integrate, lif
 from snnface.surrogate import Surrogate
@@ -163,17 +163,7 @@ class Encoder(nn.Module):
 
     def inputs(self, batch: EventBatch, steps: int | None = None) -> InputSpikes:
         """The batch as event-exact input in this encoder's step and mode."""
-        c = self.config
-        return input_spikes(
-            batch,
-            c.step_us,
-            c.tau_syn_us,
-            c.input_mode,
-            c.payload_one,
-            c.payload_max,
-            steps,
-            next(self.parameters()).dtype,
-        )
+        return coded(batch, self.config, steps, next(self.parameters()).dtype)
 
     def forward(self, batch: EventBatch, neurons: Neurons = reference.neurons) -> tuple[dict[str, Tensor], Trace]:
         """Answers of every step (name → ``[T, B, size]``) and the trace of spikes and readout."""

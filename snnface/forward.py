@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from snnface.batch import EventBatch
-from snnface.input import InputSpikes, input_spikes
+from snnface.input import InputSpikes, coded
 from snnface.network import Network
 from snnface.neuron import Lif, integrate
 from snnface.surrogate import Surrogate
@@ -78,14 +78,4 @@ def run_network(
 ) -> Trace:
     """Run a trained network on a batch of clips, without gradients."""
     with torch.no_grad():
-        inputs = input_spikes(
-            batch,
-            network.step_us,
-            network.tau_syn_us,
-            network.input_mode,
-            network.payload_one,
-            network.payload_max,
-            steps,
-            dtype,
-        )
-        return propagate(inputs, network_layers(network, dtype), neurons)
+        return propagate(coded(batch, network, steps, dtype), network_layers(network, dtype), neurons)

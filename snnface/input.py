@@ -9,6 +9,7 @@ one step add up to one entry; nothing is stored for the pixels and steps without
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -32,6 +33,29 @@ class InputSpikes:
         """The same as a dense float tensor ``[T, B, 2, H, W]`` (for checks and for chips' test input)."""
         flat = torch.zeros(self.shape, dtype=self.value.dtype).view(-1)
         return flat.index_add_(0, self.index, self.value).view(self.shape)
+
+
+class Coding(Protocol):
+    """How a network takes events: what :func:`input_spikes` needs to know of it."""
+
+    @property
+    def step_us(self) -> int: ...
+    @property
+    def tau_syn_us(self) -> float: ...
+    @property
+    def input_mode(self) -> str: ...
+    @property
+    def payload_one(self) -> int: ...
+    @property
+    def payload_max(self) -> int: ...
+
+
+def coded(
+    batch: EventBatch, coding: Coding, steps: int | None = None, dtype: torch.dtype = torch.float32
+) -> InputSpikes:
+    """The input spikes of a batch as a network (or an encoder's configuration) takes them."""
+    c = coding
+    return input_spikes(batch, c.step_us, c.tau_syn_us, c.input_mode, c.payload_one, c.payload_max, steps, dtype)
 
 
 def input_spikes(

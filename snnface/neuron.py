@@ -10,6 +10,7 @@ This is Lava's CUBA, snnTorch's Synaptic (reset "zero", no reset delay) and, aft
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from snnface.compiled import compiled
 from snnface.surrogate import SURROGATES, Surrogate
 
 
@@ -65,15 +67,7 @@ class _Lif(torch.autograd.Function):
     def forward(  # type: ignore[override]
         ctx: Any, x: Tensor, u: Tensor, v: Tensor, neuron: Lif
     ) -> tuple[Tensor, Tensor, Tensor]:
-        x = _dense(x)
-        membrane, spikes = torch.empty_like(x), torch.empty_like(x)
-        u, v = (torch.empty_like(x[0]).copy_(s) for s in (u, v))
-        if x.device.type == "cpu":
-            kernels = _kernels()
-            numbers = (x.numpy().dtype.type(n) for n in (neuron.alpha, neuron.beta, neuron.threshold))
-            kernels.forward(_flat(x), *(_flat(s[None])[0] for s in (u, v)), *numbers, _flat(membrane), _flat(spikes))
-        else:
-            _forward_steps(x, u, v, neuron, membrane, spikes)
+        membrane, spikes, u, v = _run(x, u, v, neuron)
         ctx.save_for_backward(membrane)
         ctx.neuron = neuron
         ctx.mark_non_differentiable(u, v)
@@ -88,7 +82,7 @@ class _Lif(torch.autograd.Function):
         if membrane.device.type == "cpu":
             g = torch.empty_like(membrane).copy_(g)
             kind = membrane.numpy().dtype.type
-            _kernels().backward(
+            compiled().backward(
                 _flat(g),
                 _flat(membrane),
                 *(kind(n) for n in (neuron.alpha, neuron.beta, neuron.threshold)),
@@ -100,16 +94,6 @@ class _Lif(torch.autograd.Function):
         else:
             _backward_steps(g, membrane, neuron, gx)
         return gx, None, None, None
-
-
-def _kernels() -> Any:
-    """The compiled loops, with as many threads as torch uses."""
-    import numba
-
-    from snnface import kernels
-
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    return kernels
 
 
 def _dense(x: Tensor) -> Tensor:
@@ -128,6 +112,19 @@ def _flat(x: Tensor) -> Any:
     """A dense tensor ``[T, ...]`` as a numpy array ``[T, N]`` of the same memory, in memory order."""
     neurons = x[0].numel()
     return x.detach().as_strided((len(x), neurons), (neurons, 1)).numpy()
+
+
+def _run(x: Tensor, u: Tensor, v: Tensor, neuron: Lif) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Membrane before reset and spikes of all steps, then current and membrane after the last."""
+    x = _dense(x)
+    membrane, spikes = torch.empty_like(x), torch.empty_like(x)
+    u, v = (torch.empty_like(x[0]).copy_(s) for s in (u, v))
+    if x.device.type == "cpu":
+        numbers = (x.detach().numpy().dtype.type(n) for n in (neuron.alpha, neuron.beta, neuron.threshold))
+        compiled().forward(_flat(x), *(_flat(s[None])[0] for s in (u, v)), *numbers, _flat(membrane), _flat(spikes))
+    else:
+        _forward_steps(x, u, v, neuron, membrane, spikes)
+    return membrane, spikes, u, v
 
 
 def _forward_steps(x: Tensor, u: Tensor, v: Tensor, neuron: Lif, membrane: Tensor, spikes: Tensor) -> None:
@@ -153,12 +150,30 @@ def _backward_steps(g: Tensor, membrane: Tensor, neuron: Lif, gx: Tensor) -> Non
 
 
 def integrate(x: Tensor, alpha: float, beta: float, state: LifState | None = None) -> tuple[Tensor, LifState]:
-    """The readout: the same dynamics without threshold. Returns the membrane ``[T, B, R]`` of every step."""
-    u = torch.zeros_like(x[0]) if state is None else state.u
-    v = torch.zeros_like(x[0]) if state is None else state.v
-    membrane = []
-    for step in x:
-        u = alpha * u + step
-        v = beta * v + u
-        membrane.append(v)
-    return torch.stack(membrane), LifState(u, v)
+    """The readout: the same dynamics without threshold. Returns the membrane ``[T, B, R]`` of every step.
+
+    Gradients flow to ``x``; the state is a value for streaming and carries none.
+    """
+    zero = x.new_zeros(x.shape[1:]) if state is None else None
+    u, v = (zero, zero) if state is None else state
+    membrane, u, v = _Integrate.apply(x, u, v, Lif(alpha, beta, math.inf))
+    return membrane, LifState(u, v)
+
+
+class _Integrate(torch.autograd.Function):
+    """A linear filter that does not change with time: its transpose is the same filter, run backwards in time."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, x: Tensor, u: Tensor, v: Tensor, neuron: Lif
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx.neuron = neuron
+        membrane, _, u, v = _run(x, u, v, neuron)
+        ctx.mark_non_differentiable(u, v)
+        return membrane, u, v
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor, *_: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        zero = g.new_zeros(g.shape[1:])
+        return _run(g.flip(0), zero, zero, ctx.neuron)[0].flip(0), None, None, None

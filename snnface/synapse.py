@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
+from snnface.compiled import compiled
 from snnface.input import InputSpikes
+
+#: Partial sums of the first layer's gradient: as many as may be computed at once.
+_PARTS = 8
 
 
 @dataclass(frozen=True)
@@ -37,56 +44,52 @@ def from_spikes(spikes: Tensor, weight: Tensor, conv: Conv | None) -> Tensor:
 def from_events(spikes: InputSpikes, weight: Tensor, conv: Conv | None) -> Tensor:
     """Input events through the first layer's weights → ``[T, B, ...]``; work only where events are.
 
-    Every active cell adds its weight patch to the outputs that see it: a weighted sum of rows of the weight
-    matrix for each output, which is what ``embedding_bag`` computes. Same result as the dense convolution.
+    Every active cell adds its weight patch to the outputs that see it. Same result as the dense convolution, which
+    stands in where the weights are not on a CPU or the convolution has groups.
     """
-    steps, clips, _, height, width = spikes.shape
+    if weight.device.type != "cpu" or (conv and conv.groups > 1):
+        return from_spikes(spikes.dense(), weight, conv)
     if conv is None:
-        row, column = _dense_pairs(spikes)
-        sums = _weighted_rows(row, column, spikes.value, weight.t(), steps * clips)
-        return sums.view(steps, clips, -1)
-    if conv.groups != 1:
-        raise ValueError("the first layer takes groups=1")
-    out_h, out_w = (
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, p, d, k, s in zip(
-            (height, width), conv.padding, conv.dilation, weight.shape[2:], conv.stride, strict=True
+        whole = weight.unflatten(1, spikes.shape[2:])
+        return _Events.apply(whole, spikes, Conv()).flatten(2)
+    return _Events.apply(weight, spikes, conv)
+
+
+class _Events(torch.autograd.Function):
+    """The first layer's convolution as a sum over active cells, compiled (:mod:`snnface.kernels`)."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, spikes: InputSpikes, conv: Conv) -> Tensor:  # type: ignore[override]
+        ctx.spikes, ctx.conv, ctx.shape = spikes, conv, weight.shape
+        steps, clips, _, height, width = spikes.shape
+        high, wide = (
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, p, d, k, s in zip(
+                (height, width), conv.padding, conv.dilation, weight.shape[2:], conv.stride, strict=True
+            )
         )
-    )
-    row, column, cell = _patch_pairs(spikes, weight.shape, conv, out_h, out_w)
-    rows = weight.permute(1, 2, 3, 0).reshape(-1, weight.shape[0])
-    sums = _weighted_rows(row, column, spikes.value[cell], rows, steps * clips * out_h * out_w)
-    return sums.view(steps, clips, out_h, out_w, -1).permute(0, 1, 4, 2, 3)
+        out = weight.new_zeros(steps * clips, high, wide, len(weight))
+        rows = weight.detach().permute(1, 2, 3, 0).contiguous()
+        compiled().events_forward(*_cells(spikes, out), rows.numpy(), *_geometry(conv), out.numpy())
+        return out.unflatten(0, (steps, clips)).permute(0, 1, 4, 2, 3)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        outputs, channels, kernel_y, kernel_x = ctx.shape
+        g = g.flatten(0, 1).permute(0, 2, 3, 1).contiguous()
+        parts = g.new_zeros(_PARTS, channels, kernel_y, kernel_x, outputs)
+        compiled().events_backward(*_cells(ctx.spikes, g), g.numpy(), *_geometry(ctx.conv), parts.numpy())
+        return parts.sum(0).permute(3, 0, 1, 2), None, None
 
 
-def _dense_pairs(spikes: InputSpikes) -> tuple[Tensor, Tensor]:
-    pixels = spikes.shape[2] * spikes.shape[3] * spikes.shape[4]
-    return spikes.index // pixels, spikes.index % pixels
+def _cells(spikes: InputSpikes, like: Tensor) -> tuple[Any, Any, Any, tuple[int, int]]:
+    """The cells of every frame: positions within their frame, values, first cell of each frame, (H, W)."""
+    size = math.prod(spikes.shape[2:])
+    first = torch.searchsorted(spikes.index, torch.arange(len(like) + 1) * size)
+    place = (spikes.index % size).to(torch.int32)
+    return place.numpy(), spikes.value.to(like.dtype).numpy(), first.numpy(), (spikes.shape[3], spikes.shape[4])
 
 
-def _patch_pairs(
-    spikes: InputSpikes, shape: torch.Size, conv: Conv, out_h: int, out_w: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """For every (active cell, weight position) that meets an output: output row, weight row, cell number."""
-    _, _, channels, height, width = spikes.shape
-    kernel_h, kernel_w = shape[2:]
-    x = spikes.index % width
-    y = spikes.index // width % height
-    channel = spikes.index // (width * height) % channels
-    frame = spikes.index // (width * height * channels)
-    ky, kx = torch.arange(kernel_h), torch.arange(kernel_w)
-    oy = y[:, None] + conv.padding[0] - ky * conv.dilation[0]
-    ox = x[:, None] + conv.padding[1] - kx * conv.dilation[1]
-    seen_y = (oy % conv.stride[0] == 0) & (oy >= 0) & (oy < out_h * conv.stride[0])
-    seen_x = (ox % conv.stride[1] == 0) & (ox >= 0) & (ox < out_w * conv.stride[1])
-    cell, iy, ix = (seen_y[:, :, None] & seen_x[:, None, :]).nonzero(as_tuple=True)
-    row = (frame[cell] * out_h + oy[cell, iy] // conv.stride[0]) * out_w + ox[cell, ix] // conv.stride[1]
-    column = (channel[cell] * kernel_h + iy) * kernel_w + ix
-    return row, column, cell
-
-
-def _weighted_rows(row: Tensor, column: Tensor, value: Tensor, table: Tensor, rows: int) -> Tensor:
-    """out[r] = Σ over pairs with row = r of value · table[column]: ``[rows, O]``."""
-    row, order = torch.sort(row, stable=True)
-    offsets = torch.searchsorted(row, torch.arange(rows))
-    return F.embedding_bag(column[order], table, offsets, mode="sum", per_sample_weights=value[order].to(table.dtype))
+def _geometry(conv: Conv) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    return conv.stride, conv.padding, conv.dilation

@@ -20,13 +20,13 @@ from snnface import checkpoint
 from snnface.backends import get
 from snnface.batch import collate_events
 from snnface.cli import main
+from snnface.counts import Counts, LayerCounts, count, fan_out
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
 from snnface.errors import InputError
 from snnface.hardware import manifest
 from snnface.hardware.baseline_macs import baselines, count_macs
 from snnface.hardware.chip import chip_names, load_chip
 from snnface.hardware.cores import conv_cores, dense_cores, network_cores
-from snnface.hardware.counts import Counts, LayerCounts, count, fan_out
 from snnface.hardware.energy import energy_uj_per_s, latency_us
 from snnface.hardware.profile import profile
 from snnface.hardware.quantise import quantise

@@ -1,4 +1,4 @@
-"""Changes of training events that leave the labels right: flip, shift, dropped events."""
+"""Changes of training events that leave the labels right: flip, turn, scale, shift, dropped events."""
 
 from __future__ import annotations
 
@@ -18,31 +18,53 @@ MIRRORED_LANDMARK = torch.tensor(LANDMARK_MIRROR_68)
 
 @dataclass(frozen=True)
 class Change:
-    """What was done to each of the B clips: ``flip`` bool ``[B]``, ``shift`` int64 ``[B, 2]`` pixels (x, y)."""
+    """What was done to each of the B clips: ``flip`` bool ``[B]``; then, around the picture's centre, ``turn``
+    ``[B, 2, 2]`` (rotation and scale of (x, y)) and ``shift`` ``[B, 2]`` pixels."""
 
     flip: Tensor
+    turn: Tensor
     shift: Tensor
+    width: int
+    height: int
+
+    def mirrored(self, landmarks: Tensor, clip: int) -> Tensor:
+        """Landmarks ``[F, 68, 2]`` (pixels) of clip number ``clip`` after the flip."""
+        if not self.flip[clip]:
+            return landmarks
+        landmarks = landmarks[:, MIRRORED_LANDMARK].clone()
+        landmarks[..., 0] = self.width - 1 - landmarks[..., 0]
+        return landmarks
+
+    def moved(self, landmarks: Tensor, clip: int) -> Tensor:
+        """Landmarks of the flipped picture after turn, scale and shift."""
+        centre = torch.tensor([self.width - 1, self.height - 1]) / 2
+        return (landmarks - centre) @ self.turn[clip].T + centre + self.shift[clip]
 
 
 def augment(batch: EventBatch, settings: Augment, generator: torch.Generator) -> tuple[EventBatch, Change]:
-    """Flip and shift whole clips and drop events; events that leave the sensor are dropped."""
+    """Flip, turn, scale and shift whole clips and drop events; events that leave the sensor are dropped."""
     clips, n = batch.size, settings.shift_pixels
+
+    def drawn(limit: float) -> Tensor:
+        return limit * (2 * torch.rand(clips, generator=generator) - 1)
+
     flip = (torch.rand(clips, generator=generator) < 0.5) & settings.flip
     shift = torch.randint(-n, n + 1, (clips, 2), generator=generator)
+    scale, angle = 1 + drawn(settings.scale), torch.deg2rad(drawn(settings.turn_degrees))
+    cos, sin = scale * angle.cos(), scale * angle.sin()
+    turn = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
     keep_rate = 1 - settings.drop_events * torch.rand(clips, generator=generator)
     sample = batch.sample
-    x = torch.where(flip[sample], batch.width - 1 - batch.x, batch.x) + shift[sample, 0]
-    y = batch.y + shift[sample, 1]
+    middle_x, middle_y = (batch.width - 1) / 2, (batch.height - 1) / 2
+    dx = torch.where(flip[sample], batch.width - 1 - batch.x, batch.x) - middle_x
+    dy = batch.y - middle_y
+    x, y = (
+        (turn[sample, i, 0] * dx + turn[sample, i, 1] * dy + middle).round().to(batch.x.dtype) + shift[sample, i]
+        for i, middle in enumerate((middle_x, middle_y))
+    )
     keep = (x >= 0) & (x < batch.width) & (y >= 0) & (y < batch.height)
     keep &= torch.rand(len(x), generator=generator) < keep_rate[sample]
-    return batch.with_events(keep, x=x, y=y), Change(flip, shift)
-
-
-def mirror_landmarks(landmarks: Tensor, width: int) -> Tensor:
-    """Landmarks ``[F, 68, 2]`` (pixels) of the flipped picture."""
-    mirrored = landmarks[:, MIRRORED_LANDMARK].clone()
-    mirrored[..., 0] = width - 1 - mirrored[..., 0]
-    return mirrored
+    return batch.with_events(keep, x=x, y=y), Change(flip, turn, shift, batch.width, batch.height)
 
 
 def mirror_au(au: Tensor, flip: Tensor) -> Tensor:

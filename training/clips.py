@@ -14,7 +14,7 @@ from snnface.batch import EventBatch, collate_events
 from snnface.datasets.store import Store
 from snnface.errors import InputError
 from snnface.facs import AU_INDEX
-from snnface.training.augment import augment, mirror_au, mirror_landmarks
+from snnface.training.augment import augment, mirror_au
 from snnface.training.recipe import Augment
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
@@ -79,37 +79,35 @@ class Clips:
     ) -> tuple[EventBatch, Targets]:
         """Some clips with their targets, changed by ``settings`` where given."""
         events = self.events_batch(indices)
-        flip = torch.zeros(len(indices), dtype=torch.bool)
-        shift = torch.zeros(len(indices), 2, dtype=torch.int64)
+        change = None
         if settings is not None and generator is not None:
             events, change = augment(events, settings, generator)
-            flip, shift = change.flip, change.shift
+        flip = change.flip if change else torch.zeros(len(indices), dtype=torch.bool)
         counts = torch.tensor([len(self.frame_t_us[i]) for i in indices])
-
-        def moved(landmarks: Tensor, b: int) -> Tensor:
-            return (mirror_landmarks(landmarks, self.width) if flip[b] else landmarks) + shift[b]
-
+        landmarks = [self.landmarks[i] for i in indices]
+        if change:
+            landmarks = [change.moved(change.mirrored(x, b), b) for b, x in enumerate(landmarks)]
         targets = Targets(
             au=mirror_au(self.au[indices], flip),
             expression=self.expression[indices],
             frame_clip=torch.repeat_interleave(torch.arange(len(indices)), counts),
             frame_t_us=torch.cat([self.frame_t_us[i] for i in indices]),
-            landmarks=torch.cat([moved(self.landmarks[i], b) for b, i in enumerate(indices)]),
+            landmarks=torch.cat(landmarks),
         )
         if teacher is None:
             return events, targets
-        side = flip.long().tolist()
+        sides = list(zip(flip.long().tolist(), indices, strict=True))
+        # The teacher has seen the mirrored pictures themselves.
+        landmarks = [teacher.landmarks[s][i] for s, i in sides]
+        if change:
+            landmarks = [change.moved(x, b) for b, x in enumerate(landmarks)]
         return events, Targets(
             **vars(targets)
             | {
-                "coefficients": torch.cat([teacher.coefficients[s][i] for s, i in zip(side, indices, strict=True)]),
-                "teacher_landmarks": torch.cat(
-                    [teacher.landmarks[s][i] + shift[b] for b, (s, i) in enumerate(zip(side, indices, strict=True))]
-                ),
-                "soft_au": torch.stack([teacher.au[s][i] for s, i in zip(side, indices, strict=True)]),
-                "soft_expression": torch.stack(
-                    [teacher.expression[s][i] for s, i in zip(side, indices, strict=True)]
-                ),
+                "coefficients": torch.cat([teacher.coefficients[s][i] for s, i in sides]),
+                "teacher_landmarks": torch.cat(landmarks),
+                "soft_au": torch.stack([teacher.au[s][i] for s, i in sides]),
+                "soft_expression": torch.stack([teacher.expression[s][i] for s, i in sides]),
             }
         )
 

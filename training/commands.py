@@ -65,13 +65,14 @@ def evaluate(
     """
     if split not in ("train", "validation", "test"):
         raise InputError(f"--split {split}", "is unknown", "Use train, validation or test")
-    predict, step_us, shape = open_predictor(network, backend)
+    opened = open_predictor(network, backend)
     clips = Clips(data, split)
+    shape = opened.mean_shape
     if mean_shape is not None:
         shape = torch.cat(Clips(mean_shape, "train").landmarks).mean(0)
     if shape is None:
         raise InputError(network, "does not hold the mean training shape", "Add --mean-shape TRAIN.h5")
-    answers = answer(predict, step_us, clips)
+    answers = answer(opened.predict, opened.step_us, clips, network=opened.network)
     found = measure(answers, clips, shape)
     if bootstrap:
         found["intervals"] = intervals(answers, clips, shape, rounds=bootstrap)

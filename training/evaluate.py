@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from snnface.batch import EventBatch
+from snnface.counts import count
 from snnface.forward import Trace
 from snnface.heads import at_times, clip_logits
 from snnface.metrics import LandmarkError, au_metrics, expression_metrics
+from snnface.network import Network
 from snnface.progress import track
 from snnface.training.clips import Clips
 
@@ -24,7 +26,8 @@ Predictor = Callable[[EventBatch], tuple[dict[str, Tensor], Trace | None]]
 @dataclass(frozen=True)
 class Answers:
     """Answers on N clips with F frames: ``au [N, 24]`` and ``expression [N, 7]`` logits, ``landmarks [F, 68, 2]``
-    pixels with ``frame_clip`` int64 ``[F]``, ``spikes`` int64 ``[N, layers]``, ``rates`` per layer ``[layers]``."""
+    pixels with ``frame_clip`` int64 ``[F]``, ``spikes`` int64 ``[N, layers]``, ``rates`` per layer ``[layers]``,
+    ``synops_per_s``: synaptic operations a second of recording (None where they were not counted)."""
 
     au: Tensor
     expression: Tensor
@@ -32,11 +35,20 @@ class Answers:
     frame_clip: Tensor
     spikes: Tensor
     rates: list[float]
+    synops_per_s: float | None = None
 
 
 @torch.no_grad()
-def answer(predict: Predictor, step_us: int, clips: Clips, batch: int = 16, label: str = "evaluate") -> Answers:
-    """Run a model over all clips, in the order in which they are stored."""
+def answer(
+    predict: Predictor,
+    step_us: int,
+    clips: Clips,
+    batch: int = 16,
+    label: str = "evaluate",
+    network: Network | None = None,
+) -> Answers:
+    """Run a model over all clips, in the order in which they are stored; with its ``network``, count its work."""
+    synops = 0
     au, expression, landmarks, spikes, cells = [], [], [], [], []
     for indices in track(list(clips.in_order(batch)), label):
         events, targets = clips.batch(indices)
@@ -51,6 +63,8 @@ def answer(predict: Predictor, step_us: int, clips: Clips, batch: int = 16, labe
             per_layer = [(s.flatten(2).sum(2) * inside).sum(0) for s in trace.spikes]
             spikes.append(torch.stack(per_layer, 1).long())
             cells.append([float(inside.sum()) * s[0, 0].numel() for s in trace.spikes])
+            if network is not None:
+                synops += count(network, [(events, trace)]).total("synops")
     counts = torch.cat(spikes) if spikes else torch.zeros(len(clips), 0, dtype=torch.int64)
     totals = np.array(cells).sum(0) if cells else np.zeros(0)
     frames = torch.tensor([len(t) for t in clips.frame_t_us])
@@ -61,6 +75,7 @@ def answer(predict: Predictor, step_us: int, clips: Clips, batch: int = 16, labe
         torch.repeat_interleave(torch.arange(len(clips)), frames),
         counts,
         (counts.sum(0).numpy() / totals).tolist() if len(totals) else [],
+        None if network is None else synops / (float(clips.duration_us.sum()) * 1e-6),
     )
 
 
@@ -90,6 +105,8 @@ def measure(answers: Answers, clips: Clips, mean_shape: Tensor, chosen: np.ndarr
     if answers.spikes.shape[1]:
         result["spikes_per_clip"] = float(answers.spikes[index].sum(1).double().mean())
         result["spike_rates"] = answers.rates
+    if answers.synops_per_s is not None:
+        result["synops_per_s"] = answers.synops_per_s
     return result
 
 

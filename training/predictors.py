@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -14,7 +15,7 @@ from snnface.batch import EventBatch
 from snnface.errors import InputError
 from snnface.files import read_json
 from snnface.heads import decode
-from snnface.network import Head, Network
+from snnface.network import Network
 from snnface.training.baselines import MatchedCnn
 from snnface.training.evaluate import Predictor
 
@@ -35,8 +36,19 @@ def of_model(model: nn.Module) -> Predictor:
     return torch.no_grad()(model)
 
 
-def open_predictor(path: str | Path, backend: str | None = None) -> tuple[Predictor, int, torch.Tensor | None]:
-    """A checkpoint or a netx file: its predictor, the time between its answers (µs), and its mean training shape.
+@dataclass(frozen=True)
+class Opened:
+    """A network of any kind: ``step_us`` between its answers, ``mean_shape`` ``[68, 2]`` of its training frames where
+    its file holds it, ``network`` with the shapes that synaptic operations are counted from (None for a CNN)."""
+
+    predict: Predictor
+    step_us: int
+    mean_shape: torch.Tensor | None
+    network: Network | None
+
+
+def open_predictor(path: str | Path, backend: str | None = None) -> Opened:
+    """Open a checkpoint or a netx file.
 
     Raises :class:`InputError` where file and backend do not go together.
     """
@@ -50,23 +62,20 @@ def open_predictor(path: str | Path, backend: str | None = None) -> tuple[Predic
     description = path.with_suffix(".json")
     if description.is_file() and "matched_cnn" in read_json(description):
         cnn, meta = checkpoint.load(path, "matched_cnn", MatchedCnn)
-        return of_model(cnn), MatchedCnn.step_us, torch.tensor(meta["mean_shape"])
+        return Opened(of_model(cnn), MatchedCnn.step_us, torch.tensor(meta["mean_shape"]), None)
     encoder, meta = checkpoint.load(path)
     network = encoder.to_network()
     shape = torch.tensor(meta["mean_shape"]) if "mean_shape" in meta else None
-    return of_network(network, backend or "torch"), network.step_us, shape
+    return Opened(of_network(network, backend or "torch"), network.step_us, shape, network)
 
 
-def _open_net(path: Path) -> tuple[Predictor, int, None]:
+def _open_net(path: Path) -> Opened:
     run = backends.get("fixed")
-    manifest = read_json(path.with_name(path.name + ".json"))
-    heads = {
-        name: Head(h["start"], h["stop"], np.asarray(h["scale"], np.float32), np.asarray(h["offset"], np.float32))
-        for name, h in manifest["heads"].items()
-    }
+    (geometry,) = (e.load() for e in entry_points(group="snnface.geometries", name="net"))
+    network = geometry(path)
 
     def predict(batch: EventBatch) -> Any:
         trace = run(path, batch)
-        return decode(trace.readout, heads), trace
+        return decode(trace.readout, network.heads), trace
 
-    return predict, int(manifest["step_us"]), None
+    return Opened(predict, network.step_us, None, network)

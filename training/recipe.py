@@ -71,6 +71,8 @@ class Augment(_Section):
 
     flip: bool = Field(True, description="mirror every other clip, its labels too")
     shift_pixels: int = Field(3, ge=0, description="largest shift of a clip, pixels")
+    scale: float = Field(0.1, ge=0, lt=1, description="largest change of a clip's scale")
+    turn_degrees: float = Field(5.0, ge=0, le=180, description="largest turn of a clip in the picture, degrees")
     drop_events: float = Field(0.2, ge=0, lt=1, description="largest fraction of events to drop")
 
 

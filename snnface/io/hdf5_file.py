@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from snnface.errors import InputError
+from snnface.hdf5 import new_file
 from snnface.io.damage import Damage
 from snnface.io.decoding import Columns, joined, scratch
 
@@ -120,7 +121,7 @@ def write(path: Path, events: np.ndarray, size: tuple[int, int]) -> int:
     """Write one recording, gzip-compressed, in the order of time; returns 0: no time is lost."""
     names = {"t": ("t", "<i8"), "x": ("x", "<u2"), "y": ("y", "<u2"), "p": ("on", "u1")}
     chunk = min(len(events), _CHUNK)
-    with h5py.File(path, "w") as f:
+    with new_file(path) as (f, disk):
         f.attrs["width"], f.attrs["height"] = size
         for name, (_, dtype) in names.items():
             f.create_dataset(
@@ -131,4 +132,5 @@ def write(path: Path, events: np.ndarray, size: tuple[int, int]) -> int:
             for name, (field, _) in names.items():
                 f[f"events/{name}"][start : start + chunk] = part[field]
             f.flush()  # the four columns side by side: a file that is cut off keeps its beginning
+            disk.check()
     return 0

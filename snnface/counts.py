@@ -18,7 +18,7 @@ from torch import Tensor
 
 from snnface.batch import EventBatch
 from snnface.forward import Trace
-from snnface.input import input_spikes
+from snnface.input import coded
 from snnface.network import Network, SynapticLayer
 
 
@@ -113,15 +113,7 @@ def _driven(spikes: Tensor, fan: Tensor) -> Tensor:
 
 def _input_synops(network: Network, batch: EventBatch, fan: Tensor, inside: Tensor) -> tuple[Tensor, int]:
     """Synaptic operations of the first layer, float64 ``[T, B]``, and the number of active input cells."""
-    cells = input_spikes(
-        batch,
-        network.step_us,
-        network.tau_syn_us,
-        network.input_mode,
-        network.payload_one,
-        network.payload_max,
-        len(inside),
-    )
+    cells = coded(batch, network, len(inside))
     index = cells.index[cells.value != 0]
     frame = index // len(fan)
     kept = inside.flatten()[frame]
