@@ -10,34 +10,47 @@ from pathlib import Path
 from typing import Any
 
 import snnface
+from snnface.facs import AUS
 from snnface.training import recipe as recipes
 from snnface.training.stages import Stages
 
 #: Source files that decide what each kind of stage makes.
 FACES = ("faces", "facs.py", *(f"converters/{m}.py" for m in ("simulator", "sensors", "plan", "clip")))
 LEARNING = (
-    *("batch.py", "input.py", "synapse.py", "neuron.py", "surrogate.py", "encoder.py", "heads.py", "forward.py"),
+    *(
+        "batch.py",
+        "input.py",
+        "synapse.py",
+        "neuron.py",
+        "kernels.py",
+        "surrogate.py",
+        "encoder.py",
+        "heads.py",
+        "forward.py",
+    ),
     *(f"training/{m}.py" for m in ("augment", "baselines", "clips", "models", "objectives", "teacher", "trainer")),
 )
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large an experiment is; ``students`` maps a name to recipe and overrides."""
+    """How large an experiment is. Many people act a few clips each to learn from: looks are what must not matter."""
 
     train_people: int
     validation_people: int
     test_people: int
-    seconds: float
     epochs: int
     teacher_epochs: int
     seed: int = 1
+    clips_a_learner: int = 6
+    seconds: float = 1.2
+    pixels: int = 96
 
 
 #: Recipe of each network; all see the same clips for the same number of passes.
 STUDENTS = {"guided": "guided", "unguided": "student", "matched_cnn": "matched_cnn"}
-#: Clips of a person: each action once, and as many of expressions.
-CLIPS_A_PERSON = 2 * 24
+#: Clips of a test person: each action once, and as many of expressions.
+CLIPS_A_TEST_PERSON = 2 * len(AUS)
 
 
 class Experiment:
@@ -53,15 +66,15 @@ class Experiment:
         size = self.size
         learners = size.train_people + size.validation_people
         share = size.validation_people / learners
-        for name, path, people, first, split in (
-            ("synth train", self.train_data, learners, 0, f"{1 - share},{share},0"),
-            ("synth test", self.test_data, size.test_people, 100_000, "0,0,1"),
+        for name, path, people, clips, first, split in (
+            ("synth train", self.train_data, learners, size.clips_a_learner, 0, f"{1 - share},{share},0"),
+            ("synth test", self.test_data, size.test_people, CLIPS_A_TEST_PERSON, 100_000, "0,0,1"),
         ):
             settings = {
-                "clips": people * CLIPS_A_PERSON,
+                "clips": people * clips,
                 "identities": people,
                 "seconds": size.seconds,
-                "size": "64x64",
+                "size": f"{size.pixels}x{size.pixels}",
                 "sensor": "davis346",
                 "seed": size.seed + first,
                 "first_identity": first,

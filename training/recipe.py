@@ -38,6 +38,7 @@ class Network(_Section):
     input_mode: Literal["exact", "graded", "unary"] = Field(
         "graded", description="ages of events as they are, rounded to the chip's payloads, or left out"
     )
+    payload_max: int = Field(31, gt=0, description="largest payload of a pixel in a step; one fresh event is 8")
     conv: list[ConvConfig] = Field(min_length=1, description="convolutions, a table each")
     dense: list[DenseConfig] = Field([], description="dense layers, a table each")
     surrogate: Literal["fast_sigmoid", "atan", "triangle"] = Field(

@@ -16,9 +16,9 @@ from snnface.training.experiment import Experiment, Size
 from snnface.training.stages import Stages
 
 SIZES = {
-    "small": Size(18, 4, 10, seconds=1.2, epochs=12, teacher_epochs=12, seed=2),
-    "standard": Size(40, 8, 12, seconds=1.2, epochs=20, teacher_epochs=16, seed=2),
-    "full": Size(200, 30, 40, seconds=1.2, epochs=40, teacher_epochs=24, seed=2),
+    "small": Size(80, 20, 10, epochs=12, teacher_epochs=8, seed=2),
+    "standard": Size(220, 40, 12, epochs=32, teacher_epochs=16, seed=2),
+    "full": Size(1600, 200, 40, epochs=50, teacher_epochs=24, seed=2),
 }
 ROUNDS = 1000
 NAMES = {
@@ -29,7 +29,7 @@ NAMES = {
 }
 STAGES = [
     *("synth train", "synth test", "teacher", "train guided", "train unguided"),
-    *(f"train matched_cnn {lr}" for lr in ("0.001", "0.003")),
+    *(f"train matched_cnn {lr}" for lr in ("0.001", "0.002")),
     *("test guided", "test unguided", "test matched_cnn", "export", "test 8 bit", "profile"),
 ]
 
@@ -56,7 +56,7 @@ def results(
     experiment.make_data()
     teacher = experiment.make_teacher()
     networks = {name: experiment.train(name) for name in ("guided", "unguided")}
-    networks["matched_cnn"], rates = experiment.best_of("matched_cnn", "training.lr", ("0.001", "0.003"))
+    networks["matched_cnn"], rates = experiment.best_of("matched_cnn", "training.lr", ("0.001", "0.002"))
     tested = {name: experiment.measure(name, path, bootstrap=ROUNDS) for name, path in networks.items()}
     net = out / "model.net"
     stages.run(
@@ -143,7 +143,8 @@ def _tables(summary: dict[str, Any], size: str) -> str:
     return (
         f"# Results\n\nMade by `make results SIZE={size}` ({minutes:.0f} minutes on 2 cores): "
         f"{s['train_people']} people to train on, {s['validation_people']} to choose the best epoch (and the CNN's "
-        f"learning rate) on, {s['test_people']} to test on; every person acts 24 action units and 24 expressions; "
-        f"synthetic faces at 64×64, {s['epochs']} passes for every network, one seed.\n\n"
+        f"learning rate) on, {s['test_people']} to test on; every test person acts 24 action units and "
+        f"24 expressions, every other {s['clips_a_learner']} clips; synthetic faces at {s['pixels']}×{s['pixels']}, "
+        f"{s['epochs']} passes for every network, one seed.\n\n"
         f"## Accuracy\n\n{_accuracy_table(summary['tested'])}\n## Energy\n\n{_energy_table(summary['profile'])}"
     )

@@ -22,11 +22,14 @@ from snnface.datasets.store import Store
 from snnface.errors import InputError
 from snnface.facs import AUS, EXPRESSIONS
 from snnface.files import atomic_path
+from snnface.memory import keep_freed_memory
 from snnface.progress import bar, track
 from snnface.training.clips import Clips, TeacherPredictions
 
 #: The teacher looks at every third RGB frame (10 a second); its answers per frame are for all frames.
 STRIDE = 3
+#: It looks at pictures of at most this many pixels a side.
+PIXELS = 64
 
 
 class Teacher(nn.Module):
@@ -84,13 +87,14 @@ def train_teacher(
     the pictures as recorded and mirrored. Returns the errors on the validation people (coefficients as a fraction
     of their variance, landmarks as root mean square in pixels, class accuracies).
     """
+    keep_freed_memory()
     store = Store(data)
     clips, validation = Clips(data, "train"), Clips(data, "validation")
     pictures = [_pictures(store, int(i)) for i in track(clips.numbers, "teacher: read RGB")]
     truth = [_truth(store, clips, i) for i in range(len(clips))]
     torch.manual_seed(seed)
     coefficients = truth[0].shape[1] - 136
-    teacher = Teacher(coefficients, store.height, store.width)
+    teacher = Teacher(coefficients, *pictures[0].shape[1:3])
     labels = torch.cat(truth)
     teacher.scale.copy_(labels.std(0).clamp(min=1e-3))
     teacher.offset.copy_(labels.mean(0))
@@ -129,7 +133,13 @@ def _pictures(store: Store, clip: int) -> Tensor:
     rgb = store.rgb(clip)
     if rgb is None:
         raise InputError(store.path, "has no RGB frames", "Make the data set with --rgb")
-    return torch.as_tensor(rgb)
+    pictures = torch.as_tensor(rgb)
+    sides = pictures.shape[1:3]
+    if max(sides) <= PIXELS:
+        return pictures
+    height, width = (round(side * PIXELS / max(sides)) for side in sides)
+    small = F.interpolate(pictures.permute(0, 3, 1, 2).float(), (height, width), mode="area")
+    return small.round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def _truth(store: Store, clips: Clips, i: int) -> Tensor:

@@ -16,6 +16,7 @@ from snnface import checkpoint
 from snnface.datasets.store import Store
 from snnface.encoder import Encoder
 from snnface.errors import InputError
+from snnface.memory import keep_freed_memory
 from snnface.progress import bar, say
 from snnface.training.clips import Clips
 from snnface.training.evaluate import answer, measure
@@ -35,6 +36,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
     weights: every epoch draws its order and its changes from the seed and its own number. ``init``: weights to start
     from, ``CHECKPOINT`` or ``CHECKPOINT:encoder`` (all but the readout).
     """
+    keep_freed_memory()
     data_sha256 = Store(recipe.data.train).content_sha256()
     clips = Clips(recipe.data.train, "train", recipe.data.clips)
     validation = Clips(recipe.data.train, "validation")
@@ -45,7 +47,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
     folder = RunFolder(out)
     folder.open(describe(recipe, data_sha256, init), resume)
     settings = recipe.training
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     log = folder.load_progress(model, optimizer)
     if resume and log:
         say(f"{folder.path}: goes on after epoch {len(log)} of {settings.epochs}")
