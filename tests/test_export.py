@@ -12,10 +12,12 @@ from integer_networks import clips
 
 from snnface import backends, checkpoint, cli
 from snnface.backends.torch import run as run_float
+from snnface.counts import count
 from snnface.datasets.store import ClipData, write_store
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
 from snnface.events import EVENT_DTYPE
 from snnface.hardware import fixed_point, manifest
+from snnface.hardware.geometry import of_file
 from snnface.hardware.inputs import read_clips
 from snnface.hardware.lava import process
 from snnface.network import Network
@@ -127,6 +129,8 @@ def test_the_fixed_backend_runs_a_file(folder, net):
         assert 0.9 < ours.sum() / float_spikes.sum() < 1.1
     again = fixed_point.run(manifest.load(net), batch)
     assert torch.equal(trace.readout, again.readout)
+    synops = [count(shapes, [(batch, t)]).total("synops") for shapes, t in ((network, theirs), (of_file(net), trace))]
+    assert 0.9 < synops[1] / synops[0] < 1.1
 
 
 @pytest.mark.parametrize("peer", ["snntorch", "norse"])

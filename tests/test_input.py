@@ -136,6 +136,15 @@ def test_gradients_equal_those_of_the_dense_convolution() -> None:
     assert torch.allclose(one.grad, two.grad, rtol=1e-12, atol=1e-12)
 
 
+def test_a_grouped_first_layer_takes_the_dense_way() -> None:
+    spikes = input_spikes(batch(5_000, events=200), 1_000, TAU_US, dtype=torch.float64)
+    weight = torch.randn(4, 1, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    grouped = from_events(spikes, weight, Conv(padding=(1, 1), groups=2))
+    whole = torch.zeros(4, 2, 3, 3, dtype=torch.float64)
+    whole[:2, 0], whole[2:, 1] = weight[:2, 0], weight[2:, 0]
+    assert torch.allclose(grouped, from_events(spikes, whole, Conv(padding=(1, 1))), rtol=1e-12, atol=1e-12)
+
+
 def burst(count: int) -> EventBatch:
     """``count`` events of one pixel at the end of the first step, and one at its begin from another."""
     events = clip(1_000, count + 1)

@@ -194,3 +194,17 @@ def test_the_readout_integrates_and_never_resets() -> None:
     first, between = integrate(x[:11], silent.alpha, silent.beta)
     second, _ = integrate(x[11:], silent.alpha, silent.beta, between)
     assert torch.equal(torch.cat([first, second]), membrane)
+
+
+def test_the_gradient_through_the_readout_is_the_filter_backwards() -> None:
+    x = currents(25, 2, 6).requires_grad_()
+    projection = torch.randn(25, 2, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    integrate(x, 0.4, 0.9)[0].mul(projection).sum().backward()
+    again = x.detach().clone().requires_grad_()
+    u, v, total = torch.zeros(2, 6, dtype=torch.float64), torch.zeros(2, 6, dtype=torch.float64), 0.0
+    for step, row in zip(again, projection, strict=True):
+        u = 0.4 * u + step
+        v = 0.9 * v + u
+        total = total + (v * row).sum()
+    total.backward()
+    torch.testing.assert_close(x.grad, again.grad, rtol=1e-12, atol=1e-12)
