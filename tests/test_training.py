@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -23,7 +24,7 @@ from snnface.training import recipe as recipes
 from snnface.training import trainer
 from snnface.training.augment import MIRRORED_AU, augment
 from snnface.training.clips import Clips
-from snnface.training.evaluate import answer, intervals, measure
+from snnface.training.evaluate import Answers, answer, intervals, measure
 from snnface.training.predictors import open_predictor
 from snnface.training.recipe import Augment
 from snnface.training.stages import Stages
@@ -106,8 +107,28 @@ def test_the_checkpoint_gives_the_metrics_that_it_was_chosen_by(finished: tuple[
     assert all(0 < rate < 0.5 for rate in again["spike_rates"])
     profiled = snnface.profile(run / "best.safetensors", data=tiny_path, split="validation")
     assert again["synops_per_s"] == pytest.approx(profiled["synops_per_s"])
-    low, high = intervals(answers, clips, mean_shape, rounds=20)["nme"]
-    assert low == pytest.approx(high) == pytest.approx(again["nme"])  # one person only
+    for key, (low, high) in intervals(answers, clips, rounds=20).items():
+        assert low == pytest.approx(high) == pytest.approx(again[key])  # one person only
+
+
+def test_intervals_draw_people_and_not_clips() -> None:
+    right = torch.nn.functional.one_hot(torch.arange(8) % 24, 24).float()
+    clips = object.__new__(Clips)
+    clips.au, clips.expression = torch.arange(8), torch.full((8,), -1)
+    clips.identity = clips.numbers = np.repeat([5, 9], 4)
+    clips.landmarks = [40 * torch.rand(2, 68, 2, generator=torch.Generator().manual_seed(i)) for i in range(8)]
+    answers = Answers(
+        torch.cat([right[:4], right[:4].flip(1)]),  # the first person all right, the other all wrong
+        torch.zeros(8, 7),
+        torch.cat(clips.landmarks) + 1,
+        torch.arange(8).repeat_interleave(2),
+        torch.zeros(8, 0, dtype=torch.int64),
+        [],
+    )
+    found = intervals(answers, clips, rounds=400)
+    assert found["au_top1"] == (0.0, 1.0)
+    assert "expression_acc" not in found
+    assert 0 < found["nme"][0] <= found["nme"][1]
 
 
 def test_a_network_learns_a_few_clips_by_heart(tiny_path: Path, tmp_path: Path) -> None:

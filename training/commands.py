@@ -75,5 +75,5 @@ def evaluate(
     answers = answer(opened.predict, opened.step_us, clips, network=opened.network)
     found = measure(answers, clips, shape)
     if bootstrap:
-        found["intervals"] = intervals(answers, clips, shape, rounds=bootstrap)
+        found["intervals"] = intervals(answers, clips, rounds=bootstrap)
     return found | {"data_sha256": Store(data).content_sha256()}

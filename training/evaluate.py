@@ -14,7 +14,7 @@ from snnface.batch import EventBatch
 from snnface.counts import count
 from snnface.forward import Trace
 from snnface.heads import at_times, clip_logits
-from snnface.metrics import LandmarkError, au_metrics, expression_metrics
+from snnface.metrics import LandmarkError, au_metrics, expression_metrics, normalised_errors
 from snnface.network import Network
 from snnface.progress import track
 from snnface.training.clips import Clips
@@ -79,54 +79,57 @@ def answer(
     )
 
 
-def measure(answers: Answers, clips: Clips, mean_shape: Tensor, chosen: np.ndarray | None = None) -> dict[str, Any]:
-    """The task metrics of INTERFACE's ``eval`` answer.
-
-    ``mean_shape``: ``[68, 2]`` pixels, the mean over the training frames; ``chosen``: int ``[M]`` clip indices
-    (with repetition, for a bootstrap), all clips by default.
-    """
-    index = torch.arange(len(clips)) if chosen is None else torch.as_tensor(chosen)
-    result = au_metrics(answers.au[index], clips.au[index])
-    result |= expression_metrics(answers.expression[index], clips.expression[index])
-    first = torch.cat([torch.zeros(1, dtype=torch.int64), torch.bincount(answers.frame_clip).cumsum(0)])
-    frames = torch.cat([torch.arange(int(first[i]), int(first[i + 1])) for i in index.tolist()])
-    truth = torch.cat(clips.landmarks)[frames]
+def measure(answers: Answers, clips: Clips, mean_shape: Tensor) -> dict[str, Any]:
+    """The task metrics of INTERFACE's ``eval`` answer; ``mean_shape``: ``[68, 2]`` pixels, of the training frames."""
+    result = au_metrics(answers.au, clips.au) | expression_metrics(answers.expression, clips.expression)
+    truth = torch.cat(clips.landmarks)
     ours, mean = LandmarkError(), LandmarkError()
-    ours.update(answers.landmarks[frames], truth)
+    ours.update(answers.landmarks, truth)
     mean.update(mean_shape.expand_as(truth), truth)
     result |= ours.compute()
     result |= {
         "nme_mean_shape": mean.compute()["nme"],
         "nme_normaliser": "inter-ocular: distance of the outer eye corners (36-45) in the picture",
         "landmark_scheme": "ibug68",
-        "clips": len(index),
-        "identities": len(np.unique(clips.identity[index.numpy()])),
+        "clips": len(clips),
+        "identities": len(np.unique(clips.identity)),
     }
     if answers.spikes.shape[1]:
-        result["spikes_per_clip"] = float(answers.spikes[index].sum(1).double().mean())
+        result["spikes_per_clip"] = float(answers.spikes.sum(1).double().mean())
         result["spike_rates"] = answers.rates
     if answers.synops_per_s is not None:
         result["synops_per_s"] = answers.synops_per_s
     return result
 
 
-def intervals(
-    answers: Answers,
-    clips: Clips,
-    mean_shape: Tensor,
-    keys: tuple[str, ...] = ("au_top1", "au_top3", "expression_acc", "nme"),
-    rounds: int = 1000,
-    seed: int = 0,
-) -> dict[str, tuple[float, float]]:
-    """95 % bootstrap intervals, people drawn with replacement (identities, not clips, are the independent unit)."""
-    people = np.unique(clips.identity)
-    of = {int(p): np.flatnonzero(clips.identity == p) for p in people}
+def intervals(answers: Answers, clips: Clips, rounds: int = 1000, seed: int = 0) -> dict[str, tuple[float, float]]:
+    """95 % bootstrap intervals of ``au_top1``, ``au_top3``, ``expression_acc`` and ``nme``.
+
+    People are drawn with replacement: identities, not clips, are the independent unit.
+    """
+    people, person = np.unique(clips.identity, return_inverse=True)
     rng = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {k: [] for k in keys}
-    for _ in range(rounds):
-        chosen = np.concatenate([of[int(p)] for p in rng.choice(people, len(people))])
-        found = measure(answers, clips, mean_shape, chosen)
-        for k in keys:
-            if k in found:
-                drawn[k].append(found[k])
-    return {k: (float(np.percentile(v, 2.5)), float(np.percentile(v, 97.5))) for k, v in drawn.items() if len(v)}
+    times = rng.multinomial(len(people), np.full(len(people), 1 / len(people)), rounds)
+    found = {}
+    for key, (value, weight) in _per_clip(answers, clips).items():
+        total, of = (times @ np.bincount(person, part) for part in (value, weight))
+        if (of > 0).all():
+            low, high = np.percentile(total / of, (2.5, 97.5))
+            found[key] = (float(low), float(high))
+    return found
+
+
+def _per_clip(answers: Answers, clips: Clips) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What each clip adds to a measure's sum, and to what that sum is divided by, ``[N]`` each."""
+    parts = {}
+    for key, logits, labels, k in (
+        ("au_top1", answers.au, clips.au, 1),
+        ("au_top3", answers.au, clips.au, 3),
+        ("expression_acc", answers.expression, clips.expression, 1),
+    ):
+        hit = (logits.topk(k).indices == labels[:, None]).any(1)  # -1, unlabelled, is no answer
+        parts[key] = (hit.double().numpy(), (labels >= 0).double().numpy())
+    error = normalised_errors(answers.landmarks, torch.cat(clips.landmarks)).mean(1).double()
+    clip = answers.frame_clip.numpy()
+    parts["nme"] = (np.bincount(clip, error, len(clips)), np.bincount(clip, minlength=len(clips)).astype(float))
+    return parts
