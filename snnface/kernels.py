@@ -13,56 +13,73 @@ import numpy as np
 
 #: Neurons that a thread carries through all steps at a time.
 BLOCK = 2048
-_JIT: dict[str, Any] = {"cache": True, "nogil": True, "parallel": True, "error_model": "numpy"}
+_STEP: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+_JIT: dict[str, Any] = _STEP | {"parallel": True}
+
+
+@numba.njit(**_STEP)
+def _forward_step(x, u, v, alpha, beta, threshold, membrane, spikes):  # type: ignore[no-untyped-def]
+    # Slices from 0 on, and constants of the arrays' own type: otherwise nothing is vectorised.
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    for i in range(len(x)):
+        current = alpha * u[i] + x[i]
+        m = beta * v[i] + current
+        fired = m > threshold
+        u[i] = current
+        membrane[i] = m
+        v[i] = zero if fired else m
+        spikes[i] = one if fired else zero
 
 
 @numba.njit(**_JIT)
 def forward(x, u, v, alpha, beta, threshold, membrane, spikes):  # type: ignore[no-untyped-def]
     """Run all steps: reads ``x``, updates ``u`` and ``v`` [N], writes membrane (before reset) and spikes (0/1)."""
     steps, neurons = x.shape
-    # Constants of the arrays' own type: others would turn the arithmetic into float64.
-    zero, one = x.dtype.type(0), x.dtype.type(1)
     for block in numba.prange((neurons + BLOCK - 1) // BLOCK):
-        first, last = block * BLOCK, min((block + 1) * BLOCK, neurons)
+        a, b = block * BLOCK, min((block + 1) * BLOCK, neurons)
         for t in range(steps):
-            for i in range(first, last):
-                current = alpha * u[i] + x[t, i]
-                m = beta * v[i] + current
-                fired = m > threshold
-                u[i] = current
-                membrane[t, i] = m
-                v[i] = zero if fired else m
-                spikes[t, i] = one if fired else zero
+            _forward_step(x[t, a:b], u[a:b], v[a:b], alpha, beta, threshold, membrane[t, a:b], spikes[t, a:b])
+
+
+@numba.njit(**_STEP)
+def _backward_step(g, membrane, alpha, beta, threshold, surrogate, slope, reset, gu, after, gx):  # type: ignore[no-untyped-def]
+    zero, one, quarter_turn = g.dtype.type(0), g.dtype.type(1), g.dtype.type(math.pi / 2)
+    for i in range(len(g)):
+        m = membrane[i]
+        d = abs(m - threshold) * slope
+        if surrogate == 0:
+            s = one / ((one + d) * (one + d))
+        elif surrogate == 1:
+            s = one / (one + (d * quarter_turn) * (d * quarter_turn))
+        else:
+            s = max(one - d, zero)
+        gv = (g[i] - reset * after[i] * m) * s + (zero if m > threshold else after[i])
+        gu[i] = alpha * gu[i] + gv
+        gx[i] = gu[i]
+        after[i] = beta * gv
 
 
 @numba.njit(**_JIT)
 def backward(g, membrane, alpha, beta, threshold, surrogate, slope, detach_reset, gx):  # type: ignore[no-untyped-def]
     """Gradient of the synaptic input from that of the spikes ``g``; surrogate 0 fast sigmoid, 1 atan, 2 triangle."""
     steps, neurons = g.shape
-    zero, one, quarter_turn = g.dtype.type(0), g.dtype.type(1), g.dtype.type(math.pi / 2)
+    reset = g.dtype.type(0 if detach_reset else 1)
     for block in numba.prange((neurons + BLOCK - 1) // BLOCK):
-        first, last = block * BLOCK, min((block + 1) * BLOCK, neurons)
-        gu = np.zeros(last - first, g.dtype)
-        after = np.zeros(last - first, g.dtype)
+        a, b = block * BLOCK, min((block + 1) * BLOCK, neurons)
+        gu, after = np.zeros(b - a, g.dtype), np.zeros(b - a, g.dtype)
         for t in range(steps - 1, -1, -1):
-            for i in range(first, last):
-                k = i - first
-                m = membrane[t, i]
-                d = abs(m - threshold) * slope
-                if surrogate == 0:
-                    s = one / ((one + d) * (one + d))
-                elif surrogate == 1:
-                    s = one / (one + (d * quarter_turn) * (d * quarter_turn))
-                else:
-                    s = max(one - d, zero)
-                through = g[t, i] if detach_reset else g[t, i] - after[k] * m
-                gv = through * s + (zero if m > threshold else after[k])
-                gu[k] = alpha * gu[k] + gv
-                gx[t, i] = gu[k]
-                after[k] = beta * gv
+            _backward_step(
+                g[t, a:b], membrane[t, a:b], alpha, beta, threshold, surrogate, slope, reset, gu, after, gx[t, a:b]
+            )
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@numba.njit(**_STEP)
+def _add(value, row, out):  # type: ignore[no-untyped-def]
+    for i in range(len(out)):
+        out[i] += value * row[i]
+
+
+@numba.njit(**_STEP)
 def _reach(position, padding, dilation, stride, taps, size, out, tap):  # type: ignore[no-untyped-def]
     """Write which outputs along one axis see a position, and through which tap of the kernel; returns how many."""
     count = 0
@@ -81,7 +98,7 @@ def events_forward(place, value, first, size, weight, stride, padding, dilation,
     ``place``: cell within its frame, (c·H + y)·W + x; ``first [F + 1]``: where each frame's cells begin;
     ``size``: (H, W) of the input.
     """
-    taps_y, taps_x, outputs = weight.shape[1:]
+    taps_y, taps_x = weight.shape[1:3]
     for frame in numba.prange(len(out)):
         oy, ky = np.empty(taps_y, np.int64), np.empty(taps_y, np.int64)
         ox, kx = np.empty(taps_x, np.int64), np.empty(taps_x, np.int64)
@@ -91,8 +108,7 @@ def events_forward(place, value, first, size, weight, stride, padding, dilation,
             wide = _reach(x, padding[1], dilation[1], stride[1], taps_x, out.shape[2], ox, kx)
             for j in range(high):
                 for k in range(wide):
-                    for o in range(outputs):
-                        out[frame, oy[j], ox[k], o] += value[i] * weight[c, ky[j], kx[k], o]
+                    _add(value[i], weight[c, ky[j], kx[k]], out[frame, oy[j], ox[k]])
 
 
 @numba.njit(**_JIT)
@@ -101,7 +117,7 @@ def events_backward(place, value, first, size, g, stride, padding, dilation, par
 
     Part p adds up the frames p, p + P, …: the same sums for any number of threads.
     """
-    taps_y, taps_x, outputs = parts.shape[2:]
+    taps_y, taps_x = parts.shape[2:4]
     for part in numba.prange(len(parts)):
         oy, ky = np.empty(taps_y, np.int64), np.empty(taps_y, np.int64)
         ox, kx = np.empty(taps_x, np.int64), np.empty(taps_x, np.int64)
@@ -112,5 +128,4 @@ def events_backward(place, value, first, size, g, stride, padding, dilation, par
                 wide = _reach(x, padding[1], dilation[1], stride[1], taps_x, g.shape[2], ox, kx)
                 for j in range(high):
                     for k in range(wide):
-                        for o in range(outputs):
-                            parts[part, c, ky[j], kx[k], o] += value[i] * g[frame, oy[j], ox[k], o]
+                        _add(value[i], g[frame, oy[j], ox[k]], parts[part, c, ky[j], kx[k]])

@@ -80,7 +80,7 @@ class _Lif(torch.autograd.Function):
         neuron: Lif = ctx.neuron
         gx = torch.empty_like(membrane)
         if membrane.device.type == "cpu":
-            g = torch.empty_like(membrane).copy_(g)
+            g = g if g.stride() == membrane.stride() else torch.empty_like(membrane).copy_(g)
             kind = membrane.numpy().dtype.type
             compiled().backward(
                 _flat(g),

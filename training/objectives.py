@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -54,8 +53,10 @@ def loss_terms(
         soft = soft + _divergence(expression, targets.soft_expression, targets.expression, weights.temperature)
         terms["soft_labels"] = weights.soft_labels * soft
     if weights.rate and spikes:
-        excess = torch.stack([(s.mean() - weights.rate_target).clamp(min=0) for s in spikes])
-        terms["rate"] = weights.rate * excess.sum() / weights.rate_target
+        # Layers within the target stay out of the graph: a gradient of zeros costs as much as any other.
+        busy = [s for s in spikes if s.detach().mean() > weights.rate_target]
+        excess = sum((s.mean() - weights.rate_target for s in busy), spikes[0].new_zeros(()))
+        terms["rate"] = weights.rate * excess / weights.rate_target
     return terms
 
 

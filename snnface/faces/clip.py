@@ -74,7 +74,7 @@ class FaceClip:
         self.scene = draw_scene(np.random.default_rng(scene_seed), spec.width, spec.height, self.motion.rest_head)
         self.model = face_model(spec.identity)
         small = max(spec.width, spec.height) <= 128
-        self._samples, self._shrink = (3 if spec.height <= 160 else 2), (2 if small else 1)
+        self._samples, self._shrink = (3 if spec.height <= 80 else 2), (2 if small else 1)
         self._back_seed = back_seed
         self._camera = self.scene.camera()
         t = template()
