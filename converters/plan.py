@@ -68,9 +68,10 @@ class Plan:
     def labels(self, clip: int) -> tuple[int, int, int]:
         """Person, action unit and expression of a clip (−1 where it has none); a person's clips follow one another.
 
-        Each task has the same share of the clips. Within a task, labels and people take turns at once: any number of
-        clips holds each label and each person equally often (to within one), and no person repeats a label before
-        all have acted all.
+        A task's share of the clips grows as the square root of its number of labels: 24 actions need more examples
+        than 7 expressions, and each expression still has more of them than each action. Within a task, labels and
+        people take turns at once: any number of clips holds each label and each person equally often (to within one),
+        and no person repeats a label before all have acted all.
         """
         return _cast(self)[clip]
 
@@ -92,7 +93,8 @@ class Plan:
 @functools.lru_cache(maxsize=4)
 def _cast(plan: Plan) -> list[tuple[int, int, int]]:
     """Person, action unit and expression of all clips, by person, because a person's face takes long to make."""
-    au_clips = round(plan.clips / len(plan.tasks)) if "au" in plan.tasks else 0
+    weights = {task: math.sqrt(TASKS[task]) for task in plan.tasks}
+    au_clips = round(plan.clips * weights.get("au", 0.0) / sum(weights.values()))
 
     def pairs(clips: int, labels: int) -> list[tuple[int, int]]:
         lap = math.lcm(labels, plan.identities)

@@ -113,8 +113,9 @@ def _made(plan: Plan, files: list[Path], numbers: list[int], workers: int) -> Ge
                 job.result()
                 yield
         except BrokenProcessPool as e:
+            what = "a worker process died: too little memory, or a script without `if __name__ == '__main__':`"
             fix = "Finished clips are kept: go on with --resume and fewer --workers"
-            raise InputError("--workers", "a worker process died, perhaps for lack of memory", fix) from e
+            raise InputError("--workers", what, fix) from e
         except BaseException:
             end_of_parent.close()
             pool.shutdown(wait=True, cancel_futures=True)

@@ -91,6 +91,16 @@ def _reach(position, padding, dilation, stride, taps, size, out, tap):  # type: 
     return count
 
 
+@numba.njit(**_STEP)
+def _targets(place, size, outputs, taps, stride, padding, dilation, ys, xs):  # type: ignore[no-untyped-def]
+    """Where a cell's weights go: its channel, and how many rows ``ys`` and columns ``xs`` ``[2, taps]`` (output, tap)
+    of the outputs see it. ``place``: (c·H + y)·W + x; pairs are (y, x), ``outputs`` and ``taps`` sizes."""
+    y, x = place // size[1] % size[0], place % size[1]
+    high = _reach(y, padding[0], dilation[0], stride[0], taps[0], outputs[0], ys[0], ys[1])
+    wide = _reach(x, padding[1], dilation[1], stride[1], taps[1], outputs[1], xs[0], xs[1])
+    return place // (size[0] * size[1]), high, wide
+
+
 @numba.njit(**_JIT)
 def events_forward(place, value, first, size, weight, stride, padding, dilation, out):  # type: ignore[no-untyped-def]
     """Add every active cell's weights ``[C, kH, kW, O]`` to the outputs ``[F, H', W', O]`` of its frame.
@@ -98,17 +108,14 @@ def events_forward(place, value, first, size, weight, stride, padding, dilation,
     ``place``: cell within its frame, (c·H + y)·W + x; ``first [F + 1]``: where each frame's cells begin;
     ``size``: (H, W) of the input.
     """
-    taps_y, taps_x = weight.shape[1:3]
+    outputs, taps = out.shape[1:3], weight.shape[1:3]
     for frame in numba.prange(len(out)):
-        oy, ky = np.empty(taps_y, np.int64), np.empty(taps_y, np.int64)
-        ox, kx = np.empty(taps_x, np.int64), np.empty(taps_x, np.int64)
+        ys, xs = np.empty((2, taps[0]), np.int64), np.empty((2, taps[1]), np.int64)
         for i in range(first[frame], first[frame + 1]):
-            x, y, c = place[i] % size[1], place[i] // size[1] % size[0], place[i] // (size[0] * size[1])
-            high = _reach(y, padding[0], dilation[0], stride[0], taps_y, out.shape[1], oy, ky)
-            wide = _reach(x, padding[1], dilation[1], stride[1], taps_x, out.shape[2], ox, kx)
+            c, high, wide = _targets(place[i], size, outputs, taps, stride, padding, dilation, ys, xs)
             for j in range(high):
                 for k in range(wide):
-                    _add(value[i], weight[c, ky[j], kx[k]], out[frame, oy[j], ox[k]])
+                    _add(value[i], weight[c, ys[1, j], xs[1, k]], out[frame, ys[0, j], xs[0, k]])
 
 
 @numba.njit(**_JIT)
@@ -117,15 +124,12 @@ def events_backward(place, value, first, size, g, stride, padding, dilation, par
 
     Part p adds up the frames p, p + P, …: the same sums for any number of threads.
     """
-    taps_y, taps_x = parts.shape[2:4]
+    outputs, taps = g.shape[1:3], parts.shape[2:4]
     for part in numba.prange(len(parts)):
-        oy, ky = np.empty(taps_y, np.int64), np.empty(taps_y, np.int64)
-        ox, kx = np.empty(taps_x, np.int64), np.empty(taps_x, np.int64)
+        ys, xs = np.empty((2, taps[0]), np.int64), np.empty((2, taps[1]), np.int64)
         for frame in range(part, len(g), len(parts)):
             for i in range(first[frame], first[frame + 1]):
-                x, y, c = place[i] % size[1], place[i] // size[1] % size[0], place[i] // (size[0] * size[1])
-                high = _reach(y, padding[0], dilation[0], stride[0], taps_y, g.shape[1], oy, ky)
-                wide = _reach(x, padding[1], dilation[1], stride[1], taps_x, g.shape[2], ox, kx)
+                c, high, wide = _targets(place[i], size, outputs, taps, stride, padding, dilation, ys, xs)
                 for j in range(high):
                     for k in range(wide):
-                        _add(value[i], g[frame, oy[j], ox[k]], parts[part, c, ky[j], kx[k]])
+                        _add(value[i], g[frame, ys[0, j], xs[0, k]], parts[part, c, ys[1, j], xs[1, k]])

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from snnface.compiled import compiled
 from snnface.input import InputSpikes
+from snnface.network import conv_shape
 
 #: Partial sums of the first layer's gradient: as many as may be computed at once.
 _PARTS = 8
@@ -61,14 +62,11 @@ class _Events(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, spikes: InputSpikes, conv: Conv) -> Tensor:  # type: ignore[override]
         ctx.spikes, ctx.conv, ctx.shape = spikes, conv, weight.shape
-        steps, clips, _, height, width = spikes.shape
-        high, wide = (
-            (n + 2 * p - d * (k - 1) - 1) // s + 1
-            for n, p, d, k, s in zip(
-                (height, width), conv.padding, conv.dilation, weight.shape[2:], conv.stride, strict=True
-            )
+        steps, clips = spikes.shape[:2]
+        channels, height, width = conv_shape(
+            spikes.shape[2:], tuple(weight.shape), conv.stride, conv.padding, conv.dilation
         )
-        out = weight.new_zeros(steps * clips, high, wide, len(weight))
+        out = weight.new_zeros(steps * clips, height, width, channels)
         rows = weight.detach().permute(1, 2, 3, 0).contiguous()
         compiled().events_forward(*_cells(spikes, out), rows.numpy(), *_geometry(conv), out.numpy())
         return out.unflatten(0, (steps, clips)).permute(0, 1, 4, 2, 3)

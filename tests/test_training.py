@@ -7,58 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from small_training import BY_HEART, PER_EPOCH, SMALL, log, same, settings, weights
 
 import snnface
-from snnface import checkpoint
 from snnface.datasets.store import Store
 from snnface.errors import InputError
-from snnface.training import recipe as recipes
 from snnface.training import trainer
-from snnface.training.augment import MIRRORED_AU, augment
 from snnface.training.clips import Clips
-from snnface.training.evaluate import Answers, answer, intervals, measure
+from snnface.training.evaluate import answer, intervals, measure
 from snnface.training.predictors import open_predictor
-from snnface.training.recipe import Augment
-from snnface.training.stages import Stages
-from snnface.training.teacher import load_predictions, train_teacher
-
-SMALL = (
-    "network.conv=[{channels=4}, {channels=6}]",
-    "network.dense=[{features=12}]",
-    "training.batch=5",
-    "training.epochs=3",
-)
-#: Batches in a pass over the 12 training clips.
-PER_EPOCH = 3
-#: Everything at once and unchanged, for runs that are to learn these clips by heart.
-BY_HEART = (
-    "training.batch=12", "training.epochs=12", "training.lr=2e-2", "augment.flip=false", "augment.shift_pixels=0",
-    "augment.scale=0.0", "augment.turn_degrees=0.0", "augment.drop_events=0.0", "losses.landmarks=1.0",
-)  # fmt: skip
-
-
-def settings(data: Path, *extra: str, name: str = "student") -> recipes.Recipe:
-    return recipes.load(name, [*SMALL, f"data.train={data}", *extra])
-
-
-def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
-    return load_file(run / f"{name}.safetensors")
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
-
-
-def log(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -109,26 +71,6 @@ def test_the_checkpoint_gives_the_metrics_that_it_was_chosen_by(finished: tuple[
     assert again["synops_per_s"] == pytest.approx(profiled["synops_per_s"])
     for key, (low, high) in intervals(answers, clips, rounds=20).items():
         assert low == pytest.approx(high) == pytest.approx(again[key])  # one person only
-
-
-def test_intervals_draw_people_and_not_clips() -> None:
-    right = torch.nn.functional.one_hot(torch.arange(8) % 24, 24).float()
-    clips = object.__new__(Clips)
-    clips.au, clips.expression = torch.arange(8), torch.full((8,), -1)
-    clips.identity = clips.numbers = np.repeat([5, 9], 4)
-    clips.landmarks = [40 * torch.rand(2, 68, 2, generator=torch.Generator().manual_seed(i)) for i in range(8)]
-    answers = Answers(
-        torch.cat([right[:4], right[:4].flip(1)]),  # the first person all right, the other all wrong
-        torch.zeros(8, 7),
-        torch.cat(clips.landmarks) + 1,
-        torch.arange(8).repeat_interleave(2),
-        torch.zeros(8, 0, dtype=torch.int64),
-        [],
-    )
-    found = intervals(answers, clips, rounds=400)
-    assert found["au_top1"] == (0.0, 1.0)
-    assert "expression_acc" not in found
-    assert 0 < found["nme"][0] <= found["nme"][1]
 
 
 def test_a_network_learns_a_few_clips_by_heart(tiny_path: Path, tmp_path: Path) -> None:
@@ -286,51 +228,6 @@ def test_training_starts_from_weights(finished: tuple[Path, dict], tiny_path: Pa
     assert not (tmp_path / "other").exists()
 
 
-@pytest.fixture(scope="module")
-def teacher(tiny_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    path = tmp_path_factory.mktemp("teacher") / "teacher.safetensors"
-    return path, train_teacher(tiny_path, path, epochs=2)
-
-
-def test_the_teacher_says_something_of_every_training_clip(teacher: tuple[Path, dict], tiny_path: Path) -> None:
-    path, found = teacher
-    assert 0 < found["coefficient_error"] < 3
-    clips = Clips(tiny_path, "train")
-    said = load_predictions(path, clips, Store(tiny_path).content_sha256())
-    for side in (0, 1):
-        for i, times in enumerate(clips.frame_t_us):
-            assert said.landmarks[side][i].shape == (len(times), 68, 2)
-            assert len(said.coefficients[side][i]) == len(times)
-        assert len(said.au[side]) == len(said.expression[side]) == len(clips)
-    assert not torch.equal(said.landmarks[0][0], said.landmarks[1][0])
-    truth = torch.cat(clips.landmarks)
-    error = (torch.cat(said.landmarks[0]) - truth).square().mean()
-    assert error < (truth.mean(0) - truth).square().mean() * 2
-
-
-def test_guided_training_uses_the_teacher(teacher: tuple[Path, dict], tiny_path: Path, tmp_path: Path) -> None:
-    every = ("losses.teacher_landmarks=1.0", "training.epochs=1")
-    recipe = settings(tiny_path, f"teacher={teacher[0]}", *every, name="guided")
-    trainer.train(recipe, tmp_path / "run")
-    terms = set(log(tmp_path / "run")[0]["loss"])
-    assert terms >= {"coefficients", "teacher_landmarks", "soft_labels"}
-    encoder, meta = checkpoint.load(tmp_path / "run" / "best.safetensors")
-    assert "coefficients" in encoder.heads
-    assert meta["data_sha256"] == Store(tiny_path).content_sha256()
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["teacher_sha256"]
-
-
-def test_a_teacher_of_other_data_is_refused(teacher: tuple[Path, dict], tiny_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="was written for another data set"):
-        load_predictions(teacher[0], Clips(tiny_path, "train"), "0" * 64)
-    torn = tmp_path / "teacher.safetensors"
-    torn.write_bytes(teacher[0].read_bytes()[:50])
-    recipe = settings(tiny_path, f"teacher={torn}", name="guided")
-    with pytest.raises(InputError, match="is no teacher file"):
-        trainer.train(recipe, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
 def test_the_matched_cnn_trains_on_the_same_clips(tiny_path: Path, tmp_path: Path) -> None:
     trainer.train(settings(tiny_path, *BY_HEART, name="matched_cnn"), tmp_path / "whole")
     lines = log(tmp_path / "whole")
@@ -342,73 +239,3 @@ def test_the_matched_cnn_trains_on_the_same_clips(tiny_path: Path, tmp_path: Pat
     found = measure(answer(opened.predict, opened.step_us, clips), clips, mean_shape)
     assert found["nme"] == pytest.approx(max(lines, key=lambda line: line["score"])["nme"], rel=1e-3)
     assert "spikes_per_clip" not in found
-
-
-def test_mirrored_clips_have_mirrored_labels(tiny_path: Path) -> None:
-    assert torch.equal(MIRRORED_AU[MIRRORED_AU], torch.arange(24))
-    clips = Clips(tiny_path, "train")
-    chosen = list(range(len(clips)))
-    plain, _ = clips.batch(chosen)
-    always = Augment(flip=True, shift_pixels=2, scale=0.1, turn_degrees=10, drop_events=0.3)
-    changed, targets = clips.batch(chosen, always, torch.Generator().manual_seed(1))
-    again, change = augment(plain, always, torch.Generator().manual_seed(1))
-    assert torch.equal(changed.x, again.x)
-    assert 0 < change.flip.sum() < len(chosen)
-    assert changed.size == plain.size
-    assert 0.6 * len(plain.t) < len(changed.t) < len(plain.t)
-    for name, limit in (("x", plain.width), ("y", plain.height)):
-        values = getattr(changed, name)
-        assert values.min() >= 0
-        assert values.max() < limit
-    for b in range(plain.size):
-        before = clips.landmarks[b][0]
-        first = int((targets.frame_clip < b).sum())
-        middle = torch.tensor([plain.width - 1, plain.height - 1]) / 2
-        now = (targets.landmarks[first] - change.shift[b] - middle) @ torch.linalg.inv(change.turn[b]).T + middle
-        if change.flip[b]:
-            # The subject's outer eye corners change places.
-            assert now[36, 0] == pytest.approx(plain.width - 1 - float(before[45, 0]), abs=1e-3)
-            assert now[36, 1] == pytest.approx(float(before[45, 1]), abs=1e-3)
-        else:
-            torch.testing.assert_close(now, before, atol=1e-3, rtol=1e-4)
-
-
-def counted(work: list[str], name: str) -> Callable[[], dict[str, Any]]:
-    def run() -> dict[str, Any]:
-        work.append(name)
-        return {"runs": len(work)}
-
-    return run
-
-
-def test_stages_run_again_only_where_something_changed(tmp_path: Path) -> None:
-    source, output, folder = tmp_path / "in", tmp_path / "out", tmp_path / "partial"
-    source.write_text("1")
-    work: list[str] = []
-
-    def run(settings: int, fails: bool = False) -> dict[str, Any]:
-        def job() -> dict[str, Any]:
-            folder.mkdir(exist_ok=True)
-            if fails:
-                raise KeyboardInterrupt
-            output.write_text("made")
-            return counted(work, "a")()
-
-        return Stages(tmp_path, ["a"]).run(
-            "a", job, settings=settings, inputs=[source], outputs=[output], partial=[folder], code=("heads.py",)
-        )
-
-    assert run(1) == run(1) == {"runs": 1}
-    assert run(2) == {"runs": 2}
-    source.write_text("2")
-    assert run(2) == {"runs": 3}
-    output.unlink()
-    assert run(2) == {"runs": 4}
-    (folder / "state").write_text("half")
-    output.unlink()
-    with pytest.raises(KeyboardInterrupt):
-        run(2, fails=True)
-    assert (folder / "state").exists()  # the same work goes on
-    with pytest.raises(KeyboardInterrupt):
-        run(3, fails=True)
-    assert not (folder / "state").exists()  # other work starts anew

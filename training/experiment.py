@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import snnface
-from snnface.facs import AUS
 from snnface.training import recipe as recipes
 from snnface.training.stages import Stages
 
@@ -23,6 +22,7 @@ LEARNING = (
         "synapse.py",
         "neuron.py",
         "kernels.py",
+        "compiled.py",
         "surrogate.py",
         "encoder.py",
         "heads.py",
@@ -49,8 +49,8 @@ class Size:
 
 #: Recipe of each network; all see the same clips for the same number of passes.
 STUDENTS = {"guided": "guided", "unguided": "student", "matched_cnn": "matched_cnn"}
-#: Clips of a test person: each action once, and as many of expressions.
-CLIPS_A_TEST_PERSON = 2 * len(AUS)
+#: Clips of a test person: each action at least once, each expression at least twice.
+CLIPS_A_TEST_PERSON = 48
 
 
 class Experiment:
@@ -141,7 +141,7 @@ class Experiment:
             lambda: snnface.eval(network, data, split="test", bootstrap=bootstrap, mean_shape=self.train_data),
             settings={"bootstrap": bootstrap},
             inputs=[network, data],
-            code=(*LEARNING, "metrics.py", "training/evaluate.py", "hardware/fixed_point.py"),
+            code=(*LEARNING, "counts.py", "metrics.py", "training/evaluate.py", "hardware/fixed_point.py"),
         )
 
     @property

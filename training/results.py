@@ -12,7 +12,7 @@ import snnface
 from snnface.errors import InputError
 from snnface.files import write_json, write_text
 from snnface.training.demo import CHIP
-from snnface.training.experiment import Experiment, Size
+from snnface.training.experiment import CLIPS_A_TEST_PERSON, Experiment, Size
 from snnface.training.stages import Stages
 
 SIZES = {
@@ -21,6 +21,8 @@ SIZES = {
     "full": Size(1600, 200, 40, epochs=50, teacher_epochs=24, seed=2),
 }
 ROUNDS = 1000
+#: Learning rates that the CNN may choose from on the validation people.
+CNN_RATES = ("0.001", "0.002")
 NAMES = {
     "guided": "spiking, guided by RGB",
     "unguided": "spiking, labels only",
@@ -29,7 +31,7 @@ NAMES = {
 }
 STAGES = [
     *("synth train", "synth test", "teacher", "train guided", "train unguided"),
-    *(f"train matched_cnn {lr}" for lr in ("0.001", "0.002")),
+    *(f"train matched_cnn {lr}" for lr in CNN_RATES),
     *("test guided", "test unguided", "test matched_cnn", "export", "test 8 bit", "profile"),
 ]
 
@@ -56,7 +58,7 @@ def results(
     experiment.make_data()
     teacher = experiment.make_teacher()
     networks = {name: experiment.train(name) for name in ("guided", "unguided")}
-    networks["matched_cnn"], rates = experiment.best_of("matched_cnn", "training.lr", ("0.001", "0.002"))
+    networks["matched_cnn"], rates = experiment.best_of("matched_cnn", "training.lr", CNN_RATES)
     tested = {name: experiment.measure(name, path, bootstrap=ROUNDS) for name, path in networks.items()}
     net = out / "model.net"
     stages.run(
@@ -143,8 +145,9 @@ def _tables(summary: dict[str, Any], size: str) -> str:
     return (
         f"# Results\n\nMade by `make results SIZE={size}` ({minutes:.0f} minutes on 2 cores): "
         f"{s['train_people']} people to train on, {s['validation_people']} to choose the best epoch (and the CNN's "
-        f"learning rate) on, {s['test_people']} to test on; every test person acts 24 action units and "
-        f"24 expressions, every other {s['clips_a_learner']} clips; synthetic faces at {s['pixels']}×{s['pixels']}, "
+        f"learning rate) on, {s['test_people']} to test on; every test person acts {CLIPS_A_TEST_PERSON} "
+        f"clips, every other {s['clips_a_learner']}, two thirds of them action units; "
+        f"synthetic faces at {s['pixels']}×{s['pixels']}, "
         f"{s['epochs']} passes for every network, one seed.\n\n"
         f"## Accuracy\n\n{_accuracy_table(summary['tested'])}\n## Energy\n\n{_energy_table(summary['profile'])}"
     )

@@ -20,8 +20,9 @@ from snnface.facs import AUS, EXPRESSIONS
 
 #: Sampling steps (µs) that :meth:`FaceClip.next_time` may take, and how far (pixels) anything may move in one.
 SHORTEST_STEP, LONGEST_STEP, LARGEST_MOVE = 500, 16000, 0.5
-
-
+#: Up to this height (pixels) a pixel is the mean of 3×3 samples, above of 2×2: a feature spans more pixels then, and
+#: events are as many as with finer sampling.
+FINELY_SAMPLED = 80
 #: Light that the lens scatters onto every pixel: it limits the contrast as a real lens does.
 STRAY_LIGHT = np.float32(0.012)
 
@@ -74,7 +75,8 @@ class FaceClip:
         self.scene = draw_scene(np.random.default_rng(scene_seed), spec.width, spec.height, self.motion.rest_head)
         self.model = face_model(spec.identity)
         small = max(spec.width, spec.height) <= 128
-        self._samples, self._shrink = (3 if spec.height <= 80 else 2), (2 if small else 1)
+        self._samples = 3 if spec.height <= FINELY_SAMPLED else 2
+        self._shrink = 2 if small else 1
         self._back_seed = back_seed
         self._camera = self.scene.camera()
         t = template()

@@ -1,0 +1,74 @@
+"""The RGB teacher: what it writes down, and students guided by it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_training import log, settings
+
+from snnface import checkpoint
+from snnface.datasets.store import Store
+from snnface.errors import InputError
+from snnface.training import trainer
+from snnface.training.clips import Clips
+from snnface.training.teacher import load_predictions, train_teacher
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny_path: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    path = tmp_path_factory.mktemp("teacher") / "teacher.safetensors"
+    return path, train_teacher(tiny_path, path, epochs=2)
+
+
+def test_the_teacher_says_something_of_every_training_clip(teacher: tuple[Path, dict], tiny_path: Path) -> None:
+    path, found = teacher
+    assert 0 < found["coefficient_error"] < 3
+    clips = Clips(tiny_path, "train")
+    said = load_predictions(path, clips, Store(tiny_path).content_sha256())
+    for side in (0, 1):
+        for i, times in enumerate(clips.frame_t_us):
+            assert said.landmarks[side][i].shape == (len(times), 68, 2)
+            assert len(said.coefficients[side][i]) == len(times)
+        assert len(said.au[side]) == len(said.expression[side]) == len(clips)
+    assert not torch.equal(said.landmarks[0][0], said.landmarks[1][0])
+    truth = torch.cat(clips.landmarks)
+    error = (torch.cat(said.landmarks[0]) - truth).square().mean()
+    assert error < (truth.mean(0) - truth).square().mean() * 2
+
+
+def test_guided_training_uses_the_teacher(teacher: tuple[Path, dict], tiny_path: Path, tmp_path: Path) -> None:
+    every = ("losses.teacher_landmarks=1.0", "training.epochs=1")
+    recipe = settings(tiny_path, f"teacher={teacher[0]}", *every, name="guided")
+    trainer.train(recipe, tmp_path / "run")
+    terms = set(log(tmp_path / "run")[0]["loss"])
+    assert terms >= {"coefficients", "teacher_landmarks", "soft_labels"}
+    encoder, meta = checkpoint.load(tmp_path / "run" / "best.safetensors")
+    assert "coefficients" in encoder.heads
+    assert meta["data_sha256"] == Store(tiny_path).content_sha256()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["teacher_sha256"]
+
+
+def test_a_teacher_of_other_data_is_refused(teacher: tuple[Path, dict], tiny_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="was written for another data set"):
+        load_predictions(teacher[0], Clips(tiny_path, "train"), "0" * 64)
+    torn = tmp_path / "teacher.safetensors"
+    torn.write_bytes(teacher[0].read_bytes()[:50])
+    recipe = settings(tiny_path, f"teacher={torn}", name="guided")
+    with pytest.raises(InputError, match="is no teacher file"):
+        trainer.train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_teacher_shrinks_large_pictures(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tiny_path.parent / "shrunk.safetensors"
+    monkeypatch.setattr("snnface.training.teacher.PIXELS", 20)
+    train_teacher(tiny_path, path, epochs=1)
+    clips = Clips(tiny_path, "train")
+    said = torch.cat(load_predictions(path, clips, Store(tiny_path).content_sha256()).landmarks[0])
+    middle = said.mean((0, 1))
+    # Landmarks are in pixels of the events all the same: the middle of a 32-pixel picture, not of a 20-pixel one.
+    assert (middle - 16).abs().max() < 5
