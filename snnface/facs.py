@@ -5,6 +5,8 @@ The 24 action units are those of FACEMORPHIC; 51-56 are head movements, named fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 AU_NAMES: dict[int, str] = {
     1: "inner brow raiser",
     2: "outer brow raiser",
@@ -52,3 +54,12 @@ LANDMARK_MIRROR_68: tuple[int, ...] = (
     64, 63, 62, 61, 60,
     67, 66, 65,
 )  # fmt: skip
+
+
+def coefficient_mirror(names: Sequence[str]) -> tuple[list[int], list[int]]:
+    """What face coefficients become in a picture flipped left to right: for each, the index to take and its sign.
+
+    ``names``: ``…_left`` and ``…_right`` change places; ``head_yaw`` and ``head_roll`` change sign.
+    """
+    index = [names.index(n.replace("right", "#").replace("left", "right").replace("#", "left")) for n in names]
+    return index, [-1 if n in ("head_yaw", "head_roll") else 1 for n in names]

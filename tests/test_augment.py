@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from snnface.training.augment import MIRRORED_AU, augment
+from snnface.training.augment import MIRRORED_AU, augment, draw
 from snnface.training.clips import Clips
 from snnface.training.recipe import Augment
 
@@ -39,3 +39,17 @@ def test_mirrored_clips_have_mirrored_labels(tiny_path: Path) -> None:
             assert now[36, 1] == pytest.approx(float(before[45, 1]), abs=1e-3)
         else:
             torch.testing.assert_close(now, before, atol=1e-3, rtol=1e-4)
+
+
+def test_pictures_change_as_their_landmarks_do() -> None:
+    change = draw(4, 96, 80, Augment(shift_pixels=6, scale=0.1, turn_degrees=20), torch.Generator().manual_seed(2))
+    assert 0 < change.flip.sum() < 4
+    y, x = torch.meshgrid(torch.arange(80.0), torch.arange(96.0), indexing="ij")
+    # One dot, far from the border, where all points are.
+    place = torch.tensor([58.0, 31.0])
+    dot = torch.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / 18)
+    for clip in range(4):
+        seen = change.pictures(dot.expand(1, 1, -1, -1), clip)[0, 0]
+        found = torch.stack([(seen * x).sum(), (seen * y).sum()]) / seen.sum()
+        wanted = change.moved(change.mirrored(place.expand(1, 68, 2), clip), clip)[0, 0]
+        torch.testing.assert_close(found, wanted, atol=0.05, rtol=0)

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from snnface.errors import InputError
-from snnface.faces import COEFFICIENT_MIRROR, COEFFICIENT_NAMES, ClipSpec, FaceClip
+from snnface.faces import COEFFICIENT_NAMES, ClipSpec, FaceClip
 from snnface.faces.actions import CHANNEL_INDEX, CHANNELS
 from snnface.faces.landmarks import landmark_vertices
 from snnface.faces.mesh import template
 from snnface.faces.sheet import apex_time, contact_sheet
-from snnface.facs import AU_INDEX, AUS, EXPRESSIONS, LANDMARK_MIRROR_68
+from snnface.facs import AU_INDEX, AUS, EXPRESSIONS, LANDMARK_MIRROR_68, coefficient_mirror
 
 SIZE = 48
 
@@ -239,9 +239,10 @@ def test_landmarks_and_coefficients_mirror() -> None:
     mirror = list(LANDMARK_MIRROR_68)
     assert np.allclose(t.s[marks], -t.s[marks][mirror])
     assert np.allclose(t.y[marks], t.y[marks][mirror])
-    for i, (j, sign) in enumerate(COEFFICIENT_MIRROR):
-        assert COEFFICIENT_MIRROR[j] == (i, sign)
-    assert sum(sign < 0 for _, sign in COEFFICIENT_MIRROR) == 2
+    index, sign = coefficient_mirror(COEFFICIENT_NAMES)
+    assert [index[i] for i in index] == list(range(len(index)))
+    assert [COEFFICIENT_NAMES[i] for i, s in enumerate(sign) if s < 0] == ["head_yaw", "head_roll"]
+    assert sum(i != j for i, j in enumerate(index)) == 4
 
 
 def test_fields_are_mirror_images() -> None:

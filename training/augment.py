@@ -1,10 +1,11 @@
-"""Changes of training events that leave the labels right: flip, turn, scale, shift, dropped events."""
+"""Changes of training clips that leave the labels right: flip, turn, scale, shift, dropped events."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from snnface.batch import EventBatch
@@ -40,31 +41,47 @@ class Change:
         centre = torch.tensor([self.width - 1, self.height - 1]) / 2
         return (landmarks - centre) @ self.turn[clip].T + centre + self.shift[clip]
 
+    def pictures(self, pictures: Tensor, clip: int) -> Tensor:
+        """Pictures ``[F, C, H, W]`` (float, of any size) of clip number ``clip``, changed as its landmarks are."""
+        half = torch.tensor([self.width, self.height]) / 2
+        # From a place in the changed picture back to the recorded one, in units of half a picture.
+        back = torch.linalg.inv(self.turn[clip]) * half / half[:, None]
+        theta = torch.cat([back, -(back @ (self.shift[clip] / half))[:, None]], 1)
+        if self.flip[clip]:
+            theta[0] = -theta[0]
+        grid = F.affine_grid(theta.expand(len(pictures), -1, -1), list(pictures.shape), align_corners=False)
+        return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
+def draw(clips: int, width: int, height: int, settings: Augment, generator: torch.Generator) -> Change:
+    """Flip, turn, scale and shift of some clips of a sensor of ``width`` × ``height`` pixels."""
+    flip = (torch.rand(clips, generator=generator) < 0.5) & settings.flip
+    n = settings.shift_pixels
+    shift = torch.randint(-n, n + 1, (clips, 2), generator=generator)
+    scale, turn = (
+        limit * (2 * torch.rand(clips, generator=generator) - 1) for limit in (settings.scale, settings.turn_degrees)
+    )
+    angle = torch.deg2rad(turn)
+    cos, sin = (1 + scale) * angle.cos(), (1 + scale) * angle.sin()
+    return Change(flip, torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2), shift, width, height)
+
 
 def augment(batch: EventBatch, settings: Augment, generator: torch.Generator) -> tuple[EventBatch, Change]:
     """Flip, turn, scale and shift whole clips and drop events; events that leave the sensor are dropped."""
-    clips, n = batch.size, settings.shift_pixels
-
-    def drawn(limit: float) -> Tensor:
-        return limit * (2 * torch.rand(clips, generator=generator) - 1)
-
-    flip = (torch.rand(clips, generator=generator) < 0.5) & settings.flip
-    shift = torch.randint(-n, n + 1, (clips, 2), generator=generator)
-    scale, angle = 1 + drawn(settings.scale), torch.deg2rad(drawn(settings.turn_degrees))
-    cos, sin = scale * angle.cos(), scale * angle.sin()
-    turn = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
-    keep_rate = 1 - settings.drop_events * torch.rand(clips, generator=generator)
+    change = draw(batch.size, batch.width, batch.height, settings, generator)
+    keep_rate = 1 - settings.drop_events * torch.rand(batch.size, generator=generator)
     sample = batch.sample
     middle_x, middle_y = (batch.width - 1) / 2, (batch.height - 1) / 2
-    dx = torch.where(flip[sample], batch.width - 1 - batch.x, batch.x) - middle_x
+    dx = torch.where(change.flip[sample], batch.width - 1 - batch.x, batch.x) - middle_x
     dy = batch.y - middle_y
+    turn, shift = change.turn[sample], change.shift[sample]
     x, y = (
-        (turn[sample, i, 0] * dx + turn[sample, i, 1] * dy + middle).round().to(batch.x.dtype) + shift[sample, i]
+        (turn[:, i, 0] * dx + turn[:, i, 1] * dy + middle).round().to(batch.x.dtype) + shift[:, i]
         for i, middle in enumerate((middle_x, middle_y))
     )
     keep = (x >= 0) & (x < batch.width) & (y >= 0) & (y < batch.height)
     keep &= torch.rand(len(x), generator=generator) < keep_rate[sample]
-    return batch.with_events(keep, x=x, y=y), Change(flip, turn, shift, batch.width, batch.height)
+    return batch.with_events(keep, x=x, y=y), change
 
 
 def mirror_au(au: Tensor, flip: Tensor) -> Tensor:

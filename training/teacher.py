@@ -20,11 +20,13 @@ from torch import Tensor, nn
 
 from snnface.datasets.store import Store
 from snnface.errors import InputError
-from snnface.facs import AUS, EXPRESSIONS
+from snnface.facs import AUS, EXPRESSIONS, coefficient_mirror
 from snnface.files import atomic_path
 from snnface.memory import keep_freed_memory
 from snnface.progress import bar, track
+from snnface.training.augment import Change, draw, mirror_au
 from snnface.training.clips import Clips, TeacherPredictions
+from snnface.training.recipe import Augment
 
 #: The teacher looks at every third RGB frame (10 a second); its answers per frame are for all frames.
 STRIDE = 3
@@ -53,7 +55,7 @@ class Teacher(nn.Module):
         self.classes = nn.Linear(128, len(AUS) + len(EXPRESSIONS))
 
     def frames(self, pictures: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures ``[F, H, W, 3]`` (0-255) and, for each, its clip's first one → features ``[F, 256]`` and
+        """Pictures ``[F, 3, H, W]`` (0-255) and, for each, its clip's first one → features ``[F, 256]`` and
         standardised answers ``[F, K + 136]``."""
         x, rest = (_normalised(p) for p in (pictures, first))
         pair = torch.cat([x, 2 * (x - rest)], 1).contiguous(memory_format=torch.channels_last)
@@ -72,8 +74,8 @@ class Teacher(nn.Module):
 
 
 def _normalised(pictures: Tensor) -> Tensor:
-    """``[F, H, W, 3]`` (0-255) → ``[F, 3, H, W]`` without overall brightness and contrast."""
-    x = pictures.permute(0, 3, 1, 2).float() / 255
+    """``[F, 3, H, W]`` (0-255) without overall brightness and contrast."""
+    x = pictures.float() / 255
     x = x - x.mean(dim=(1, 2, 3), keepdim=True)
     return x / x.std(dim=(1, 2, 3), keepdim=True).clamp(min=0.02)
 
@@ -94,28 +96,39 @@ def train_teacher(
     truth = [_truth(store, clips, i) for i in range(len(clips))]
     torch.manual_seed(seed)
     coefficients = truth[0].shape[1] - 136
-    teacher = Teacher(coefficients, *pictures[0].shape[1:3])
+    teacher = Teacher(coefficients, *pictures[0].shape[2:])
+    mirror = _mirror(store, coefficients)
     labels = torch.cat(truth)
-    teacher.scale.copy_(labels.std(0).clamp(min=1e-3))
+    if mirror is not None:
+        flipped = Change(torch.tensor([True]), torch.eye(2)[None], torch.zeros(1, 2), clips.width, clips.height)
+        labels = torch.cat([labels, _changed(labels, flipped, 0, mirror)])
+    spread = labels.std(0)
+    # What never moves in training has no unit of its own.
+    teacher.scale.copy_(torch.where(spread > 1e-3, spread, 1.0))
     teacher.offset.copy_(labels.mean(0))
+    changes = Augment(flip=mirror is not None)
     optimizer = torch.optim.AdamW(teacher.parameters(), lr=lr, weight_decay=1e-3)
     per_epoch = -(-len(clips) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * per_epoch)
     with bar() as display:
         task = display.add_task("teacher: train", total=epochs * per_epoch)
         for epoch in range(epochs):
-            rng = np.random.default_rng([seed, epoch])
+            rng = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
             for indices in clips.order(seed, epoch, batch):
-                seen = [slice(int(rng.integers(STRIDE)), None, STRIDE) for _ in indices]
-                shown = torch.cat([pictures[i][s] for i, s in zip(indices, seen, strict=True)])
-                rest = torch.cat([_first(pictures[i], s) for i, s in zip(indices, seen, strict=True)])
-                features, answers = teacher.frames(shown, rest)
-                wanted = torch.cat([truth[i][s] for i, s in zip(indices, seen, strict=True)])
-                standard = (wanted - teacher.offset) / teacher.scale
-                counts = [len(truth[i][s]) for i, s in zip(indices, seen, strict=True)]
-                au, expression = teacher.clip(features, answers, counts)
+                change = draw(len(indices), clips.width, clips.height, changes, rng)
+                shown, rest, wanted = [], [], []
+                for b, i in enumerate(indices):
+                    first = int(torch.randint(STRIDE, (1,), generator=rng))
+                    seen = change.pictures(torch.cat([pictures[i][:1], pictures[i][first::STRIDE]]).float(), b)
+                    shown.append(seen[1:])
+                    rest.append(seen[:1].expand_as(seen[1:]))
+                    wanted.append(_changed(truth[i][first::STRIDE], change, b, mirror))
+                features, answers = teacher.frames(torch.cat(shown), torch.cat(rest))
+                standard = (torch.cat(wanted) - teacher.offset) / teacher.scale
+                au, expression = teacher.clip(features, answers, [len(part) for part in wanted])
                 loss = (answers - standard).square().mean()
-                for logits, label in ((au, clips.au[indices]), (expression, clips.expression[indices])):
+                labelled = (au, mirror_au(clips.au[indices], change.flip)), (expression, clips.expression[indices])
+                for logits, label in labelled:
                     if (label >= 0).any():
                         loss = loss + 0.5 * F.cross_entropy(logits, label, ignore_index=-1)
                 optimizer.zero_grad(set_to_none=True)
@@ -125,21 +138,21 @@ def train_teacher(
                 schedule.step()
                 display.advance(task)
     teacher.eval()
-    _write_predictions(out, teacher, store, clips)
+    _write_predictions(out, teacher, store, clips, pictures)
     return _check(teacher, store, validation)
 
 
 def _pictures(store: Store, clip: int) -> Tensor:
+    """uint8 ``[F, 3, H, W]`` of a clip, at most :data:`PIXELS` a side."""
     rgb = store.rgb(clip)
     if rgb is None:
         raise InputError(store.path, "has no RGB frames", "Make the data set with --rgb")
-    pictures = torch.as_tensor(rgb)
-    sides = pictures.shape[1:3]
-    if max(sides) <= PIXELS:
-        return pictures
-    height, width = (round(side * PIXELS / max(sides)) for side in sides)
-    small = F.interpolate(pictures.permute(0, 3, 1, 2).float(), (height, width), mode="area")
-    return small.round().to(torch.uint8).permute(0, 2, 3, 1)
+    pictures = torch.as_tensor(rgb).permute(0, 3, 1, 2)
+    sides = pictures.shape[2:]
+    if max(sides) > PIXELS:
+        height, width = (round(side * PIXELS / max(sides)) for side in sides)
+        pictures = F.interpolate(pictures.float(), (height, width), mode="area").round().to(torch.uint8)
+    return pictures.contiguous()
 
 
 def _truth(store: Store, clips: Clips, i: int) -> Tensor:
@@ -148,34 +161,41 @@ def _truth(store: Store, clips: Clips, i: int) -> Tensor:
     return torch.cat([coefficients, clips.landmarks[i].flatten(1)], 1)
 
 
-def _first(pictures: Tensor, chosen: slice = slice(None)) -> Tensor:
-    """The first picture of a clip, as often as there are chosen pictures."""
-    return pictures[:1].expand(len(pictures[chosen]), -1, -1, -1)
+def _mirror(store: Store, coefficients: int) -> tuple[list[int], Tensor] | None:
+    """Index and sign of the coefficients in the mirror; None where the data set does not name them."""
+    names = store.generator.get("coefficients", [])
+    if len(names) != coefficients:
+        return None
+    index, sign = coefficient_mirror(names)
+    return index, torch.tensor(sign)
+
+
+def _changed(truth: Tensor, change: Change, clip: int, mirror: tuple[list[int], Tensor] | None) -> Tensor:
+    """Labels ``[F, K + 136]`` of a clip's frames after the change."""
+    coefficients, landmarks = truth[:, :-136], truth[:, -136:].unflatten(1, (68, 2))
+    if mirror is not None and change.flip[clip]:
+        coefficients = coefficients[:, mirror[0]] * mirror[1]
+    landmarks = change.moved(change.mirrored(landmarks, clip), clip)
+    return torch.cat([coefficients, landmarks.flatten(1)], 1)
 
 
 @torch.no_grad()
 def _look(teacher: Teacher, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """All frames of one clip → answers ``[F, K + 136]`` in units, AU and expression logits (mean over phases)."""
-    features, answers = teacher.frames(pictures, _first(pictures))
+    features, answers = teacher.frames(pictures, pictures[:1].expand_as(pictures))
     phases = [slice(p, None, STRIDE) for p in range(min(STRIDE, len(pictures)))]
     logits = [teacher.clip(features[s], answers[s], [len(answers[s])]) for s in phases]
     au, expression = (torch.cat(part).mean(0) for part in zip(*logits, strict=True))
     return answers * teacher.scale + teacher.offset, au, expression
 
 
-def _write_predictions(out: str | Path, teacher: Teacher, store: Store, clips: Clips) -> None:
-    tensors: dict[str, Tensor] = {}
-    for side, name in enumerate(("recorded", "mirrored")):
-        frames: list[Tensor] = []
-        au: list[Tensor] = []
-        expression: list[Tensor] = []
-        for i in track(clips.numbers, f"teacher: {name}"):
-            pictures = _pictures(store, int(i))
-            answer = _look(teacher, pictures.flip(2) if side else pictures)
-            for part, value in zip((frames, au, expression), answer, strict=True):
-                part.append(value)
-        tensors |= {f"{name}.frames": torch.cat(frames)}
-        tensors |= {f"{name}.au": torch.stack(au), f"{name}.expression": torch.stack(expression)}
+def _write_predictions(out: str | Path, teacher: Teacher, store: Store, clips: Clips, pictures: list[Tensor]) -> None:
+    said = {f"{side}.{part}": [] for side in ("recorded", "mirrored") for part in ("frames", "au", "expression")}
+    for seen in track(pictures, "teacher: answer"):
+        for side, shown in (("recorded", seen), ("mirrored", seen.flip(3))):
+            for part, value in zip(("frames", "au", "expression"), _look(teacher, shown), strict=True):
+                said[f"{side}.{part}"].append(value)
+    tensors = {name: (torch.cat if name.endswith("frames") else torch.stack)(parts) for name, parts in said.items()}
     metadata = {"data_sha256": store.content_sha256()}
     tensors["clips"] = torch.as_tensor(clips.numbers)
     tensors["counts"] = torch.tensor([len(t) for t in clips.frame_t_us])

@@ -1,6 +1,6 @@
 """The procedural face: a morphable head of our own that acts, is lit, and is seen by a camera."""
 
 from snnface.faces.clip import ClipSpec, FaceClip
-from snnface.faces.motion import COEFFICIENT_MIRROR, COEFFICIENT_NAMES
+from snnface.faces.motion import COEFFICIENT_NAMES
 
-__all__ = ["COEFFICIENT_MIRROR", "COEFFICIENT_NAMES", "ClipSpec", "FaceClip"]
+__all__ = ["COEFFICIENT_NAMES", "ClipSpec", "FaceClip"]

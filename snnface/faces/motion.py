@@ -25,14 +25,6 @@ COEFFICIENT_NAMES: tuple[str, ...] = (
     "head_pitch",
     "head_roll",
 )
-#: What the coefficients become in a picture flipped left to right: the index to take and its sign.
-COEFFICIENT_MIRROR: tuple[tuple[int, int], ...] = tuple(
-    (
-        COEFFICIENT_NAMES.index(n.replace("right", "#").replace("left", "right").replace("#", "left")),
-        -1 if n in ("head_yaw", "head_roll") else 1,
-    )
-    for n in COEFFICIENT_NAMES
-)
 #: Turn of the head (degrees) at full intensity and its axis: 0 yaw, 1 pitch, 2 roll.
 HEAD_ACTIONS = {51: (0, 24.0), 52: (0, -24.0), 53: (1, 18.0), 54: (1, -18.0), 55: (2, 20.0), 56: (2, -20.0)}
 

@@ -1,0 +1,41 @@
+"""The long evaluation, at a size that takes seconds: what it writes, and that a second run reuses it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import snnface
+from snnface.training import results
+from snnface.training.experiment import CLIPS_A_TEST_PERSON, Size
+
+
+def test_the_evaluation_fills_the_tables_of_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = Size(2, 1, 2, epochs=1, teacher_epochs=1, clips_a_learner=8, seconds=0.5, pixels=32)
+    monkeypatch.setitem(results.SIZES, "small", tiny)
+    (tmp_path / "docs").mkdir()
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
+    answer = snnface.results(out=tmp_path / "out", size="small", docs=tmp_path)
+    found = json.loads(Path(answer["results"]).read_text())
+    assert set(found["tested"]) == set(results.NAMES)
+    for tested in found["tested"].values():
+        assert tested["clips"] == 2 * CLIPS_A_TEST_PERSON
+        assert tested["identities"] == 2
+        for key in ("au_top1", "au_top3", "expression_acc", "nme"):
+            low, high = tested["intervals"][key]
+            assert low <= tested[key] <= high
+    assert set(found["matched_cnn_learning_rates"]) == set(results.CNN_RATES)
+    tables = (tmp_path / "docs" / "results.md").read_text()
+    assert f"| {found['tested']['guided']['au_top1']:.3f} (" in tables
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- results:begin -->\n96 clips of 2 people")
+    assert text.endswith("<!-- results:end -->\nafter\n")
+    assert "old" not in text
+    assert re.search(r"\| resnet18_lstm \| [\d,]+ \| [\d,]+ \|", text)
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.safetensors")}
+    assert snnface.results(out=tmp_path / "out", size="small")["guided"] == answer["guided"]
+    assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.safetensors")}
