@@ -190,7 +190,9 @@ def _look(teacher: Teacher, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _write_predictions(out: str | Path, teacher: Teacher, store: Store, clips: Clips, pictures: list[Tensor]) -> None:
-    said = {f"{side}.{part}": [] for side in ("recorded", "mirrored") for part in ("frames", "au", "expression")}
+    said: dict[str, list[Tensor]] = {
+        f"{side}.{part}": [] for side in ("recorded", "mirrored") for part in ("frames", "au", "expression")
+    }
     for seen in track(pictures, "teacher: answer"):
         for side, shown in (("recorded", seen), ("mirrored", seen.flip(3))):
             for part, value in zip(("frames", "au", "expression"), _look(teacher, shown), strict=True):
