@@ -17,7 +17,7 @@ from snnface.training.stages import Stages
 
 SIZES = {
     "small": Size(80, 20, 10, epochs=12, teacher_epochs=8, seed=2),
-    "standard": Size(640, 40, 12, epochs=20, teacher_epochs=12, seed=2),
+    "standard": Size(640, 40, 12, epochs=16, teacher_epochs=12, seed=2),
     "full": Size(1600, 200, 40, epochs=50, teacher_epochs=24, seed=2),
 }
 ROUNDS = 1000

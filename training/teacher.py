@@ -22,7 +22,7 @@ from snnface.datasets.store import Store
 from snnface.errors import InputError
 from snnface.facs import AUS, EXPRESSIONS, coefficient_mirror
 from snnface.files import atomic_path
-from snnface.memory import keep_freed_memory
+from snnface.memory import freed_memory_kept
 from snnface.progress import bar, track
 from snnface.training.augment import Change, draw, mirror_au
 from snnface.training.clips import Clips, TeacherPredictions
@@ -89,7 +89,6 @@ def train_teacher(
     the pictures as recorded and mirrored. Returns the errors on the validation people (coefficients as a fraction
     of their variance, landmarks as root mean square in pixels, class accuracies).
     """
-    keep_freed_memory()
     store = Store(data)
     clips, validation = Clips(data, "train"), Clips(data, "validation")
     pictures = [_pictures(store, int(i)) for i in track(clips.numbers, "teacher: read RGB")]
@@ -110,7 +109,7 @@ def train_teacher(
     optimizer = torch.optim.AdamW(teacher.parameters(), lr=lr, weight_decay=1e-3)
     per_epoch = -(-len(clips) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * per_epoch)
-    with bar() as display:
+    with freed_memory_kept(), bar() as display:
         task = display.add_task("teacher: train", total=epochs * per_epoch)
         for epoch in range(epochs):
             rng = torch.Generator().manual_seed(seed * 1_000_003 + epoch)

@@ -16,7 +16,7 @@ from snnface import checkpoint
 from snnface.datasets.store import Store
 from snnface.encoder import Encoder
 from snnface.errors import InputError
-from snnface.memory import keep_freed_memory
+from snnface.memory import freed_memory_kept
 from snnface.progress import bar, say
 from snnface.training.clips import Clips
 from snnface.training.evaluate import answer, measure
@@ -36,7 +36,6 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
     weights: every epoch draws its order and its changes from the seed and its own number. ``init``: weights to start
     from, ``CHECKPOINT`` or ``CHECKPOINT:encoder`` (all but the readout).
     """
-    keep_freed_memory()
     data_sha256 = Store(recipe.data.train).content_sha256()
     clips = Clips(recipe.data.train, "train", recipe.data.clips)
     validation = Clips(recipe.data.train, "validation")
@@ -62,7 +61,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
         scores = [line["score"] for line in log]
         return len(scores) - 1 - scores.index(max(scores)) >= settings.patience
 
-    with bar() as display:
+    with freed_memory_kept(), bar() as display:
         task = display.add_task(folder.path.name, total=settings.epochs * per_epoch, completed=len(log) * per_epoch)
         while len(log) < settings.epochs and not stopped_early():
             epoch, started = len(log), time.perf_counter()
