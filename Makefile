@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # builds: make demo TORCH_INDEX="--index-url URL"
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
-# Size of the long evaluation: small (minutes), standard (under 2 hours on 2 cores), full.
+# Size of the long evaluation: small (minutes), standard (hours on 2 cores), full.
 SIZE ?= standard
 
 .PHONY: demo test results lint types format check clean venv docs

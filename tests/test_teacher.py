@@ -13,9 +13,11 @@ from small_training import log, settings
 from snnface import checkpoint
 from snnface.datasets.store import Store
 from snnface.errors import InputError
+from snnface.faces import COEFFICIENT_NAMES
 from snnface.training import trainer
+from snnface.training.augment import Change
 from snnface.training.clips import Clips
-from snnface.training.teacher import load_predictions, train_teacher
+from snnface.training.teacher import _changed, _mirror, _pictures, load_predictions, train_teacher
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +68,23 @@ def test_a_teacher_of_other_data_is_refused(teacher: tuple[Path, dict], tiny_pat
 def test_the_teacher_shrinks_large_pictures(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tiny_path.parent / "shrunk.safetensors"
     monkeypatch.setattr("snnface.training.teacher.PIXELS", 20)
+    assert _pictures(Store(tiny_path), 0).shape[1:] == (3, 20, 20)
     train_teacher(tiny_path, path, epochs=1)
     clips = Clips(tiny_path, "train")
     said = torch.cat(load_predictions(path, clips, Store(tiny_path).content_sha256()).landmarks[0])
     middle = said.mean((0, 1))
     # Landmarks are in pixels of the events all the same: the middle of a 32-pixel picture, not of a 20-pixel one.
     assert (middle - 16).abs().max() < 5
+
+
+def test_labels_of_a_flipped_picture_are_mirrored(tiny_path: Path) -> None:
+    names = list(COEFFICIENT_NAMES)
+    mirror = _mirror(Store(tiny_path), len(names))
+    flip = Change(torch.tensor([True]), torch.eye(2)[None], torch.zeros(1, 2, dtype=torch.int64), 32, 32)
+    truth = torch.rand(3, len(names) + 136, generator=torch.Generator().manual_seed(4))
+    flipped = _changed(truth, flip, 0, mirror)
+    assert torch.equal(flipped[:, names.index("au12_left")], truth[:, names.index("au12_right")])
+    assert torch.equal(flipped[:, names.index("head_yaw")], -truth[:, names.index("head_yaw")])
+    assert torch.equal(flipped[:, names.index("head_pitch")], truth[:, names.index("head_pitch")])
+    torch.testing.assert_close(_changed(flipped, flip, 0, mirror), truth)
+    assert _mirror(Store(tiny_path), len(names) + 1) is None
