@@ -19,7 +19,7 @@ from snnface.training.live import live_recordings
 from snnface.training.pictures import collect
 from snnface.training.stages import Stages
 
-DEMO = Size(train_people=210, validation_people=24, test_people=5, epochs=16, teacher_epochs=10)
+DEMO = Size(train_people=360, validation_people=40, test_people=5, epochs=14, teacher_epochs=10, clips_a_learner=3)
 CHIP = ("hardware", "network.py", "input.py")
 STAGES = [
     *("synth train", "synth test", "teacher", "train guided", "train unguided", "train matched_cnn"),
