@@ -40,14 +40,12 @@ def test_every_shipped_recipe_is_whole(name: str) -> None:
 def test_shipped_recipes_differ_only_where_the_comparison_says() -> None:
     guided, student, cnn = (load(name) for name in ("guided", "student", "matched_cnn"))
     assert guided.network == student.network
-
-    def widths(recipe: Recipe) -> list[tuple[int, ...]]:  # time constants mean nothing to a CNN
-        conv = [(c.channels, c.kernel, c.stride) for c in recipe.network.conv]
-        return [*conv, *((d.features,) for d in recipe.network.dense)]
-
-    assert widths(cnn) == widths(student)
+    assert cnn.network.conv == student.network.conv
+    assert cnn.network.dense == student.network.dense
     for field in ("epochs", "batch"):
         assert len({getattr(r.training, field) for r in (guided, student, cnn)}) == 1
+    for field in ("au", "expression", "landmarks"):
+        assert len({getattr(r.losses, field) for r in (guided, student, cnn)}) == 1
 
 
 def test_overrides_change_what_they_name() -> None:
