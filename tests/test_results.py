@@ -32,10 +32,12 @@ def test_the_evaluation_fills_the_tables_of_the_docs(tmp_path: Path, monkeypatch
     tables = (tmp_path / "docs" / "results.md").read_text()
     assert f"| {found['tested']['guided']['au_top1']:.3f} (" in tables
     text = readme.read_text()
-    assert text.startswith("before\n<!-- results:begin -->\n96 clips of 2 people")
+    made = "Made by `make results SIZE=small` ([how](docs/results.md))."
+    assert text.startswith(f"before\n<!-- results:begin -->\n{made}\n\n96 clips of 2 people")
     assert text.endswith("<!-- results:end -->\nafter\n")
     assert "old" not in text
-    assert re.search(r"\| resnet18_lstm \| [\d,]+ \| [\d,]+ \|", text)
+    for name in ("matched CNN", "ResNet18"):
+        assert re.search(rf"\| {name} \+ LSTM \| [\d,]+ \| [\d,]+ \|", text)
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.safetensors")}
     assert snnface.results(out=tmp_path / "out", size="small")["guided"] == answer["guided"]
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.safetensors")}

@@ -11,6 +11,7 @@ import typer
 import snnface
 from snnface.errors import InputError
 from snnface.files import write_json, write_text
+from snnface.report.measures import title
 from snnface.training.demo import CHIP
 from snnface.training.experiment import CLIPS_A_TEST_PERSON, Experiment, Size
 from snnface.training.stages import Stages
@@ -91,7 +92,11 @@ def results(
     if docs is not None:
         write_text(docs / "docs" / "results.md", tables)
         readme = docs / "README.md"
-        block = f"<!-- results:begin -->\n{_accuracy_table(tested)}\n{_energy_table(profile)}\n<!-- results:end -->"
+        made = f"Made by `make results SIZE={size}` ([how](docs/results.md))."
+        block = (
+            f"<!-- results:begin -->\n{made}\n\n{_accuracy_table(tested)}\n{_energy_table(profile)}"
+            "<!-- results:end -->"
+        )
         pattern = r"<!-- results:begin -->.*<!-- results:end -->"
         write_text(readme, re.sub(pattern, lambda _: block, readme.read_text(encoding="utf-8"), flags=re.DOTALL))
     keys = ("au_top1", "expression_acc", "nme", "nme_mean_shape")
@@ -131,11 +136,11 @@ def _energy_table(profile: dict[str, Any]) -> str:
         "accumulate, 4.6 pJ a multiply-accumulate), 30 frames/s for the CNNs; memory traffic stands apart.\n",
         "| network | arithmetic, µJ/s | times the spiking network |",
         "|---|---|---|",
-        f"| spiking | {footing['energy_uj_per_s']:.1f} | 1 |",
+        f"| {title('spiking')} | {footing['energy_uj_per_s']:.1f} | 1 |",
     ]
     for row in profile["baselines"]:
         times = row["energy_uj_per_s"] / footing["energy_uj_per_s"]
-        lines.append(f"| {row['name']} | {row['energy_uj_per_s']:,.0f} | {times:,.0f} |")
+        lines.append(f"| {title(row['name'])} | {row['energy_uj_per_s']:,.0f} | {times:,.0f} |")
     return "\n".join(lines) + "\n"
 
 
