@@ -1,0 +1,1 @@
+"""The native engine: C++ kernels in ``src/``, loaded by :mod:`snnface.engine.library`."""
