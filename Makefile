@@ -10,7 +10,7 @@ TORCH_INDEX ?=
 # Size of the long evaluation: small (minutes), standard (hours on 2 cores), full.
 SIZE ?= standard
 
-.PHONY: demo test results lint types format check clean venv docs
+.PHONY: demo test results lint types format check clean venv engine docs
 .DEFAULT_GOAL := help
 
 help:
@@ -18,9 +18,14 @@ help:
 	@echo "make test     the tests"
 	@echo "make results  the long evaluation behind the tables (SIZE=small|standard|full), resumable"
 	@echo "make check    tests, lint and types, as CI runs them"
+	@echo "make engine   compile the native engine again, where its sources changed"
 	@echo "make format   rewrite the code in the house's format"
 
-venv: $(VENV)/.ready
+venv: engine
+
+# The editable install has compiled it; again only where a source is newer. Without a compiler it says so and goes on.
+engine: $(VENV)/.ready
+	@$(BIN)/python setup.py --quiet build_ext --inplace
 
 # torch first, so that nothing after it decides which build it is; packages whose dependencies would replace it
 # (norse and nirtorch) come with --no-deps; their real needs stand in pyproject.toml. A test compares with .torch.

@@ -81,6 +81,7 @@ class BuildEngine(build_ext):
         return {}
 
 
-# One extension stands for all levels: it makes the wheel one of a platform.
-engine = Extension("snnface.engine._engine", [str(SOURCE)], depends=[str(p) for p in HEADERS], optional=True)
-setup(ext_modules=[engine], cmdclass={"build_ext": BuildEngine})
+if __name__ == "__main__":
+    # One extension stands for all levels: it makes the wheel one of a platform.
+    engine = Extension("snnface.engine._engine", [str(SOURCE)], depends=[str(p) for p in HEADERS], optional=True)
+    setup(ext_modules=[engine], cmdclass={"build_ext": BuildEngine})
