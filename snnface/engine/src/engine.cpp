@@ -6,6 +6,7 @@
 #include "api.h"
 #include "cpu.h"
 #include "pool.h"
+#include "train.h"
 
 SNN_API int snn_level() { return snn::compiled_level(); }
 

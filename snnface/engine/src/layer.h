@@ -1,0 +1,160 @@
+// A layer as the kernels see it: geometry, weights in the orders they are read, and where everything lies.
+//
+// Orders in memory, from the outside in:
+//   channels   padded to whole chunks of `width` = 16 or 32; a chunk is what one pass over the spikes computes
+//   weight     [chunk][row][width]; row = (ky·kW + kx)·in_stride + channel of the source; one more row of zeros
+//   across     [row][out_stride]: the same unchunked, what one source sends to all channels of an output
+//   down       [chunk of the source][ky·kW + kx][out channel][width of the source]: the way back of the gradient
+//   spikes     Word [position][STEPS][words]: a block of steps of one position lies together
+//   states     [chunk][position][width]
+// A dense layer is a convolution whose kernel is as large as its input; groups are weights of zero in between.
+#pragma once
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+#include "simd.h"
+
+// One layer as the caller describes it. Pairs are (y, x); weight [out_c][in_c / groups][kH][kW]; the decays of
+// current and membrane and the threshold are [out_c]. surrogate: 0 fast sigmoid, 1 atan, 2 triangle, 3 box.
+extern "C" struct snn_layer {
+  int32_t in_c, in_h, in_w, out_c, out_h, out_w;
+  int32_t kernel[2], stride[2], padding[2], dilation[2], groups;
+  int32_t spiking, subtract, surrogate, detach_reset, learn;
+  float slope;
+  const float *weight, *alpha, *beta, *threshold;
+};
+
+namespace snn {
+
+// A threshold that no membrane passes: that of padding and of the readout. Finite, so that nothing becomes NaN.
+constexpr float NEVER = 3e38f;
+
+// Steps of a block: neurons are carried through a block at a time, states are kept between blocks.
+constexpr int STEPS = 32;
+
+// Memory for n values, aligned to cache lines, zero where asked for.
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(size_t n, bool zero = true) : size_(n) {
+    void *p = nullptr;
+    if (posix_memalign(&p, 64, n * sizeof(T) + 64)) throw std::bad_alloc();
+    data_ = (T *)p;
+    if (zero) clear();
+  }
+  Buffer(Buffer &&o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
+  Buffer &operator=(Buffer &&o) noexcept {
+    std::swap(data_, o.data_);
+    std::swap(size_, o.size_);
+    return *this;
+  }
+  ~Buffer() { std::free(data_); }
+  void clear() { std::memset((void *)data_, 0, size_ * sizeof(T)); }
+  // At least n values; what is there stays.
+  void grow(size_t n) {
+    if (n <= size_) return;
+    Buffer larger(n + n / 2, false);
+    if (size_) std::memcpy((void *)larger.data_, (void *)data_, size_ * sizeof(T));
+    *this = std::move(larger);
+  }
+  size_t size() const { return size_; }
+  T *get() const { return data_; }
+  T &operator[](size_t i) const { return data_[i]; }
+
+ private:
+  T *data_ = nullptr;
+  size_t size_ = 0;
+};
+
+struct Layer {
+  snn_layer is;
+  int in_stride, words_in;            // channels and spike words of a source position (words_in 0: events)
+  int width, chunks, out_stride;      // channels of a chunk, chunks, channels of a position
+  int taps, rows;                     // positions of the kernel, rows of weights
+  bool current;                       // whether any synaptic current outlives its step
+  Buffer<float> weight, across, down;
+  Buffer<float> alpha, beta, threshold;  // [out_stride]; padding never spikes
+
+  int positions() const { return is.out_h * is.out_w; }
+  int words() const { return out_stride / GROUP; }
+  size_t chunk_weights() const { return size_t(rows + 1) * width; }
+  float *chunk_weight(int chunk) const { return weight.get() + chunk * chunk_weights(); }
+};
+
+// Outputs along one axis that read input i, and through which tap: f(output, tap).
+template <class F>
+SNN_INLINE void readers(int i, int taps, int stride, int padding, int dilation, int outputs, F f) {
+  for (int k = 0; k < taps; k++) {
+    const int at = i + padding - k * dilation;
+    if (at >= 0 && at % stride == 0 && at / stride < outputs) f(at / stride, k);
+  }
+}
+
+// Calls f(source y, source x, ky·kW + kx) for every input position that output (y, x) reads.
+template <class F>
+SNN_INLINE void sources(const snn_layer &l, int y, int x, F f) {
+  for (int ky = 0; ky < l.kernel[0]; ky++) {
+    const int iy = y * l.stride[0] - l.padding[0] + ky * l.dilation[0];
+    if (iy < 0 || iy >= l.in_h) continue;
+    for (int kx = 0; kx < l.kernel[1]; kx++) {
+      const int ix = x * l.stride[1] - l.padding[1] + kx * l.dilation[1];
+      if (ix >= 0 && ix < l.in_w) f(iy, ix, ky * l.kernel[1] + kx);
+    }
+  }
+}
+
+inline int rounded(int n, int to) { return (n + to - 1) / to * to; }
+
+// Calls f(out channel, row, index of the weight in the caller's order).
+template <class F>
+inline void each_weight(const Layer &l, F f) {
+  const snn_layer &is = l.is;
+  const int in = is.in_c / is.groups, out = is.out_c / is.groups, taps = l.taps;
+  for (int o = 0; o < is.out_c; o++)
+    for (int c = 0; c < in; c++)
+      for (int k = 0; k < taps; k++) f(o, k * l.in_stride + o / out * in + c, (size_t(o) * in + c) * taps + k);
+}
+
+// `before`: the layer whose spikes this one takes; nullptr for the first, which takes events.
+inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients) {
+  Layer l;
+  l.is = is;
+  l.in_stride = before ? before->out_stride : is.in_c;
+  l.words_in = before ? before->words() : 0;
+  const int groups = rounded(is.out_c, GROUP) / GROUP;
+  l.width = LANES == GROUP && groups % 2 == 0 ? 2 * GROUP : GROUP;
+  l.out_stride = rounded(is.out_c, l.width);
+  l.chunks = l.out_stride / l.width;
+  l.taps = is.kernel[0] * is.kernel[1];
+  l.rows = l.taps * l.in_stride;
+  l.weight = Buffer<float>(l.chunks * l.chunk_weights());
+  each_weight(l, [&](int o, int row, size_t i) {
+    l.chunk_weight(o / l.width)[size_t(row) * l.width + o % l.width] = is.weight[i];
+  });
+  if (gradients && before) {
+    l.across = Buffer<float>(size_t(l.rows) * l.out_stride);
+    l.down = Buffer<float>(size_t(l.rows) * l.out_stride);
+    const int width = before->width;
+    each_weight(l, [&](int o, int row, size_t i) {
+      l.across[size_t(row) * l.out_stride + o] = is.weight[i];
+      const int tap = row / l.in_stride, c = row % l.in_stride;
+      l.down[((size_t(c / width) * l.taps + tap) * l.out_stride + o) * width + c % width] = is.weight[i];
+    });
+  }
+  l.alpha = Buffer<float>(l.out_stride), l.beta = Buffer<float>(l.out_stride);
+  l.threshold = Buffer<float>(l.out_stride);
+  l.current = false;
+  for (int o = 0; o < l.out_stride; o++) {
+    const bool real = o < is.out_c;
+    l.alpha[o] = real ? is.alpha[o] : 0.f;
+    l.beta[o] = real ? is.beta[o] : 0.f;
+    l.threshold[o] = real && is.spiking ? is.threshold[o] : NEVER;
+    l.current |= l.alpha[o] != 0.f;
+  }
+  return l;
+}
+
+}  // namespace snn

@@ -1,0 +1,184 @@
+// The neurons of one chunk at one position, through a block of steps: forward, again for their membranes, and back.
+#pragma once
+#include "layer.h"
+#include "patches.h"
+
+namespace snn {
+
+// What a chunk's neurons are: decays, threshold and reset.
+template <int G>
+struct Neurons {
+  Group alpha[G], beta[G], threshold[G];
+  bool subtract;
+
+  Neurons(const Layer &l, int chunk) : subtract(l.is.subtract) {
+    for (int g = 0; g < G; g++) {
+      const int c = chunk * l.width + g * GROUP;
+      alpha[g] = load(&l.alpha[c]), beta[g] = load(&l.beta[c]), threshold[g] = load(&l.threshold[c]);
+    }
+  }
+};
+
+// Sum of the listed rows of weights; in four parts, so that additions do not wait for one another.
+template <int G, bool VALUED>
+SNN_INLINE void gather(const float *weight, const uint32_t *row, const float *value, uint32_t begin, uint32_t end,
+                       Group *sum) {
+  constexpr int W = G * GROUP;
+  Group a[4][G];
+  for (int q = 0; q < 4; q++)
+    for (int g = 0; g < G; g++) a[q][g] = splat(0.f);
+  for (uint32_t i = begin; i < end; i += 4)
+    for (int q = 0; q < 4; q++) {
+      const float *w = weight + size_t(row[i + q]) * W;
+      for (int g = 0; g < G; g++) {
+        if constexpr (VALUED)
+          a[q][g] = a[q][g] + splat(value[i + q]) * load(w + g * GROUP);
+        else
+          a[q][g] = a[q][g] + load(w + g * GROUP);
+      }
+    }
+  for (int g = 0; g < G; g++) sum[g] = (a[0][g] + a[1][g]) + (a[2][g] + a[3][g]);
+}
+
+// Runs steps from … to of a block. Reads and writes the states u (nullptr without currents) and v, one chunk wide.
+//   spikes    Word per step and group, `stride` apart; nullptr where not wanted
+//   counts    spikes by channel, added to
+//   membrane  v before the reset, [STEPS][width]; current: u likewise; nullptr where not wanted
+template <int G, bool VALUED, bool CURRENT>
+SNN_INLINE void forward_position(const Neurons<G> &n, const float *weight, const uint32_t *first, const uint32_t *row,
+                                 const float *value, int from, int to, float *u, float *v, Word *spikes, int stride,
+                                 Group *counts, float *membrane, float *current) {
+  constexpr int W = G * GROUP;
+  Group us[G], vs[G];
+  for (int g = 0; g < G; g++) {
+    us[g] = CURRENT ? load(u + g * GROUP) : splat(0.f);
+    vs[g] = load(v + g * GROUP);
+  }
+  const Group one = splat(1.f);
+  for (int t = from; t < to; t++) {
+    Group x[G];
+    gather<G, VALUED>(weight, row, value, first[t], first[t + 1], x);
+    for (int g = 0; g < G; g++) {
+      us[g] = CURRENT ? n.alpha[g] * us[g] + x[g] : x[g];
+      const Group m = n.beta[g] * vs[g] + us[g];
+      const Word fired = greater(m, n.threshold[g]);
+      if (membrane) store(membrane + t * W + g * GROUP, m);
+      if (CURRENT && current) store(current + t * W + g * GROUP, us[g]);
+      if (spikes) spikes[t * stride + g] = fired;
+      if (counts) counts[g] = counts[g] + where(fired, one);
+      vs[g] = n.subtract ? m - where(fired, n.threshold[g]) : where(Word(~fired), m);
+    }
+  }
+  for (int g = 0; g < G; g++) {
+    if (CURRENT) store(u + g * GROUP, us[g]);
+    store(v + g * GROUP, vs[g]);
+  }
+}
+
+// Surrogate derivatives of d = v − θ (snnface/surrogate.py).
+struct FastSigmoid {
+  Group slope;
+  Group operator()(Group d) const {
+    const Group r = reciprocal(splat(1.f) + slope * absolute(d));
+    return r * r;
+  }
+};
+struct Atan {
+  Group slope;
+  explicit Atan(Group s) : slope(s * splat(1.57079632679f)) {}
+  Group operator()(Group d) const {
+    const Group z = slope * d;
+    return reciprocal(splat(1.f) + z * z);
+  }
+};
+struct Triangle {
+  Group slope;
+  Group operator()(Group d) const {
+    const Group r = splat(1.f) - slope * absolute(d);
+    return where(greater(r, splat(0.f)), r);
+  }
+};
+
+// Gradients of a chunk's decays and threshold.
+template <int G>
+struct Learned {
+  Group alpha[G], beta[G], threshold[G];
+};
+
+// From the gradient of the spikes (`g` [STEPS][width], in) to that of the synaptic input (the same place, out).
+// Equations in snnface/neuron.py; `gu` and `after` carry the gradients of u and of v after reset to earlier blocks.
+// Where `learned` is given, `current` and the states u0, v0 before step `from` are read too.
+template <int G, class Slope>
+SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool spiking, bool detach, int from, int to,
+                                  int begin, int truncate, const float *membrane, const float *current,
+                                  const float *u0, const float *v0, float *g, float *gu_carry, float *after_carry,
+                                  Learned<G> *learned) {
+  constexpr int W = G * GROUP;
+  Group gu[G], after[G];
+  for (int i = 0; i < G; i++) gu[i] = load(gu_carry + i * GROUP), after[i] = load(after_carry + i * GROUP);
+  for (int t = to - 1; t >= from; t--) {
+    if (truncate && (begin + t + 1) % truncate == 0)
+      for (int i = 0; i < G; i++) gu[i] = splat(0.f), after[i] = splat(0.f);
+    for (int i = 0; i < G; i++) {
+      const int at = t * W + i * GROUP;
+      const Group m = load(membrane + at);
+      Group gv = load(g + at);
+      if (spiking) {
+        const Word fired = greater(m, n.threshold[i]);
+        const Group reset = n.subtract ? n.threshold[i] : m;
+        if (!detach) gv = gv - after[i] * reset;
+        gv = gv * slope(m - n.threshold[i]);
+        if (learned) {
+          learned->threshold[i] = learned->threshold[i] - gv;
+          if (n.subtract) learned->threshold[i] = learned->threshold[i] - where(fired, after[i]);
+        }
+        gv = gv + (n.subtract ? after[i] : where(Word(~fired), after[i]));
+      } else {
+        gv = gv + after[i];
+      }
+      gu[i] = gv + n.alpha[i] * gu[i];
+      if (learned) {
+        Group u, v;
+        if (t > from) {
+          const Group before = load(membrane + at - W);
+          const Word fired = spiking ? greater(before, n.threshold[i]) : Word(0);
+          v = n.subtract ? before - where(fired, n.threshold[i]) : where(Word(~fired), before);
+          u = current ? load(current + at - W) : splat(0.f);
+        } else {
+          v = load(v0 + i * GROUP);
+          u = u0 ? load(u0 + i * GROUP) : splat(0.f);
+        }
+        learned->alpha[i] = learned->alpha[i] + gu[i] * u;
+        learned->beta[i] = learned->beta[i] + gv * v;
+      }
+      store(g + at, gu[i]);
+      after[i] = n.beta[i] * gv;
+    }
+  }
+  for (int i = 0; i < G; i++) store(gu_carry + i * GROUP, gu[i]), store(after_carry + i * GROUP, after[i]);
+}
+
+// Adds the gradient of the synaptic input to the rows of weights that were active.
+template <int G, bool VALUED>
+SNN_INLINE void scatter(const float *g, const uint32_t *first, const uint32_t *row, const float *value, int from,
+                        int to, float *weight) {
+  constexpr int W = G * GROUP;
+  for (int t = from; t < to; t++) {
+    Group x[G];
+    bool zero = true;
+    for (int i = 0; i < G; i++) {
+      x[i] = load(g + t * W + i * GROUP);
+      zero &= all_zero(x[i]);
+    }
+    if (zero) continue;
+    for (uint32_t j = first[t]; j < first[t + 1]; j++) {
+      float *w = weight + size_t(row[j]) * W;
+      for (int i = 0; i < G; i++) {
+        const Group add = VALUED ? splat(value[j]) * x[i] : x[i];
+        store(w + i * GROUP, load(w + i * GROUP) + add);
+      }
+    }
+  }
+}
+
+}  // namespace snn

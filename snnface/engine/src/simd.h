@@ -1,0 +1,145 @@
+// Sixteen channels at a time, on whatever vectors the build has: the only place where processors differ.
+//
+// A Group is 16 floats side by side (16 channels of one position); a spike word is 16 bits, bit i for channel i.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace snn {
+
+constexpr int GROUP = 16;
+#if defined(__AVX512F__)
+constexpr int LANES = 16;
+#elif defined(__AVX2__)
+constexpr int LANES = 8;
+#else
+constexpr int LANES = 4;
+#endif
+constexpr int PARTS = GROUP / LANES;
+using Word = uint16_t;
+
+#define SNN_INLINE inline __attribute__((always_inline))
+
+typedef float vfloat __attribute__((vector_size(LANES * 4)));
+typedef float vfloat_any __attribute__((vector_size(LANES * 4), aligned(4)));
+typedef int32_t vint __attribute__((vector_size(LANES * 4)));
+
+struct Group {
+  vfloat part[PARTS];
+};
+
+SNN_INLINE Group load(const float *p) {
+  Group r;
+  for (int i = 0; i < PARTS; i++) r.part[i] = *(const vfloat_any *)(p + LANES * i);
+  return r;
+}
+SNN_INLINE void store(float *p, Group a) {
+  for (int i = 0; i < PARTS; i++) *(vfloat_any *)(p + LANES * i) = a.part[i];
+}
+SNN_INLINE Group splat(float x) {
+  Group r;
+  for (int i = 0; i < PARTS; i++) r.part[i] = x - (vfloat){};
+  return r;
+}
+SNN_INLINE Group operator+(Group a, Group b) {
+  for (int i = 0; i < PARTS; i++) a.part[i] += b.part[i];
+  return a;
+}
+SNN_INLINE Group operator-(Group a, Group b) {
+  for (int i = 0; i < PARTS; i++) a.part[i] -= b.part[i];
+  return a;
+}
+SNN_INLINE Group operator*(Group a, Group b) {
+  for (int i = 0; i < PARTS; i++) a.part[i] *= b.part[i];
+  return a;
+}
+SNN_INLINE Group absolute(Group a) {
+  for (int i = 0; i < PARTS; i++) a.part[i] = (vfloat)((vint)a.part[i] & ((vint){} + 0x7fffffff));
+  return a;
+}
+
+// 1/a to the last bit or two of a float, for a > 0; no less than 1e-37.
+SNN_INLINE Group reciprocal(Group a) {
+#if defined(__AVX512F__)
+  __m512 x = _mm512_min_ps((__m512)a.part[0], _mm512_set1_ps(1e37f)), y = _mm512_rcp14_ps(x);
+  a.part[0] = (vfloat)_mm512_mul_ps(y, _mm512_fnmadd_ps(x, y, _mm512_set1_ps(2.f)));
+#else
+  for (int i = 0; i < PARTS; i++) a.part[i] = 1.f / a.part[i];
+#endif
+  return a;
+}
+
+// Which channels have a > b.
+SNN_INLINE Word greater(Group a, Group b) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)a.part[0], (__m512)b.part[0], _CMP_GT_OQ);
+#elif defined(__AVX2__)
+  unsigned low = _mm256_movemask_ps(_mm256_cmp_ps((__m256)a.part[0], (__m256)b.part[0], _CMP_GT_OQ));
+  unsigned high = _mm256_movemask_ps(_mm256_cmp_ps((__m256)a.part[1], (__m256)b.part[1], _CMP_GT_OQ));
+  return Word(low | high << 8);
+#else
+  unsigned r = 0;
+  for (int i = 0; i < PARTS; i++) {
+    vint m = a.part[i] > b.part[i];
+    for (int j = 0; j < LANES; j++) r |= unsigned(m[j] & 1) << (LANES * i + j);
+  }
+  return Word(r);
+#endif
+}
+
+// a where the bit of the channel is set, else 0.
+SNN_INLINE Group where(Word bits, Group a) {
+#if defined(__AVX512F__)
+  a.part[0] = (vfloat)_mm512_maskz_mov_ps(bits, (__m512)a.part[0]);
+#else
+  for (int i = 0; i < PARTS; i++) {
+    vint lane;
+    for (int j = 0; j < LANES; j++) lane[j] = 1 << (LANES * i + j);
+    vint set = (((vint){} + int(bits)) & lane) != 0;
+    a.part[i] = (vfloat)((vint)a.part[i] & set);
+  }
+#endif
+  return a;
+}
+
+SNN_INLINE float sum(Group a) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps((__m512)a.part[0]);
+#else
+  vfloat s = a.part[0];
+  for (int i = 1; i < PARTS; i++) s += a.part[i];
+  float r = 0;
+  for (int j = 0; j < LANES; j++) r += s[j];
+  return r;
+#endif
+}
+
+SNN_INLINE bool all_zero(Group a) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)a.part[0], _mm512_set1_epi32(0x7fffffff)) == 0;
+#else
+  int any = 0;
+  for (int i = 0; i < PARTS; i++)
+    for (int j = 0; j < LANES; j++) any |= a.part[i][j] != 0;
+  return !any;
+#endif
+}
+
+// Writes base + i for every set bit i, in order; returns how many. May write up to 16 numbers past them.
+SNN_INLINE int list_bits(Word bits, uint32_t base, uint32_t *out) {
+#if defined(__AVX512F__)
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(bits, _mm512_add_epi32(lanes, _mm512_set1_epi32(int(base)))));
+  return __builtin_popcount(bits);
+#else
+  int n = 0;
+  for (unsigned rest = bits; rest; rest &= rest - 1) out[n++] = base + unsigned(__builtin_ctz(rest));
+  return n;
+#endif
+}
+
+}  // namespace snn
