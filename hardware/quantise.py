@@ -55,11 +55,20 @@ def refusals(network: Network) -> list[dict[str, str]]:
             (not np.isfinite(layer.weight).all(), "its weights are not finite", "Train again"),
             (not layer.weight.any(), "all its weights are zero", "Remove the layer or train it"),
             (layer.groups > GROUPS_MAX, f"it has {layer.groups} groups", f"Use at most {GROUPS_MAX}"),
-            (layer.spiking and layer.threshold <= 0, "its threshold is not positive", "Use a positive threshold"),
             (
-                not (0 <= layer.alpha <= 1 and 0 <= layer.beta <= 1),
+                layer.spiking and np.min(layer.threshold) <= 0,
+                "its threshold is not positive",
+                "Use a positive threshold",
+            ),
+            (
+                any(np.min(decay) < 0 or np.max(decay) > 1 for decay in (layer.alpha, layer.beta)),
                 "a decay factor is outside 0..1",
                 "Use decays between 0 and 1",
+            ),
+            (
+                layer.spiking and layer.reset != "zero",
+                "its neurons reset by subtraction, which the chip's do not",
+                'Train with reset = "zero"',
             ),
         )
         found += [{"layer": layer.name, "what": what, "fix": fix} for wrong, what, fix in checks if wrong]
@@ -127,14 +136,12 @@ def _reachable_scale(layer: SynapticLayer, largest_input: int) -> np.ndarray:
     """The largest scale at which no input whatever wraps the current (nor moves a readout out of its range)."""
     rows = _rows(layer)
     memory = _decay(layer.alpha) / DECAY_UNIT * (1.0 if layer.spiking else _decay(layer.beta) / DECAY_UNIT)
-    limit = (THRESHOLD_MAX - 1) * memory / largest_input
+    limit = np.broadcast_to((THRESHOLD_MAX - 1) * memory / largest_input, len(rows))
     with np.errstate(divide="ignore"):
-        scale = _per_row(layer, limit / _one_sided(rows))
-    if limit < 1:
-        return np.zeros_like(scale)
+        scale = _per_row(layer, np.where(limit < 1, 0, limit / _one_sided(rows)))
     # rounding moves the sums of weights a little: shrink until the rounded weights fit
-    while (over := _per_row(layer, limit / np.maximum(_one_sided(_round(rows, scale)), limit)) < 1).any():
-        scale = np.where(over, 0.995 * scale, scale)
+    while (over := _one_sided(_round(rows, scale)) > limit).any():
+        scale = np.where(over.any() if layer.spiking else over, 0.995 * scale, scale)
     return scale
 
 
@@ -148,9 +155,9 @@ def _round(rows: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.clip(2 * np.rint(rows * scale[:, None] / 2), -WEIGHT_MAX, WEIGHT_MAX)
 
 
-def _decay(factor: float) -> int:
-    """A decay factor per step as the chip's decay of 4096."""
-    return round(DECAY_UNIT * (1 - factor))
+def _decay(factor: float | np.ndarray) -> np.ndarray:
+    """Decay factors per step as the chip's decays of 4096, int64."""
+    return np.rint(DECAY_UNIT * (1 - np.asarray(factor))).astype(np.int64)
 
 
 def _build(network: Network, scales: Sequence[np.ndarray], payload_one: int, host: Host) -> IntegerNetwork:
@@ -163,16 +170,21 @@ def _build(network: Network, scales: Sequence[np.ndarray], payload_one: int, hos
 def integer_layer(layer: SynapticLayer, scale: np.ndarray, payload_one: int = 1) -> IntegerLayer:
     """One layer at the weight scale ``[1]`` or, row by row, ``[O]``; ``payload_one`` multiplies its threshold."""
     weight = _round(_rows(layer), scale).astype(np.int64).reshape(layer.weight.shape)
-    threshold = round(layer.threshold * float(scale[0]) * payload_one) if layer.spiking else THRESHOLD_MAX
+    threshold = np.rint(layer.threshold * scale[0] * payload_one) if layer.spiking else np.asarray(THRESHOLD_MAX)
+
+    def spread(values: np.ndarray) -> np.ndarray:
+        """One number, or one for each channel, as it broadcasts over the neurons."""
+        return values.reshape(-1, *[1] * (len(layer.shape_out) - 1)) if values.ndim else values
+
     return IntegerLayer(
         layer.name,
         layer.kind,
         weight,
         layer.shape_in,
         layer.shape_out,
-        np.asarray(_decay(layer.alpha), np.int64),
-        np.asarray(_decay(layer.beta), np.int64),
-        np.asarray(min(threshold, THRESHOLD_MAX), np.int64),
+        spread(_decay(layer.alpha)),
+        spread(_decay(layer.beta)),
+        spread(np.minimum(threshold, THRESHOLD_MAX).astype(np.int64)),
         stride=layer.stride,
         padding=layer.padding,
         dilation=layer.dilation,

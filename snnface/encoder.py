@@ -15,11 +15,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from snnface.backends import torch as reference
 from snnface.batch import EventBatch
 from snnface.errors import InputError
 from snnface.facs import AUS, EXPRESSIONS
-from snnface.forward import Layer, Neurons, Trace, propagate
+from snnface.forward import Layer, Run, Trace, run_reference
 from snnface.heads import decode
 from snnface.input import InputSpikes, coded
 from snnface.network import Head, Network, SynapticLayer, conv_shape
@@ -165,9 +164,12 @@ class Encoder(nn.Module):
         """The batch as event-exact input in this encoder's step and mode."""
         return coded(batch, self.config, steps, next(self.parameters()).dtype)
 
-    def forward(self, batch: EventBatch, neurons: Neurons = reference.neurons) -> tuple[dict[str, Tensor], Trace]:
-        """Answers of every step (name → ``[T, B, size]``) and the trace of spikes and readout."""
-        trace = propagate(self.inputs(batch), self.layers(), neurons)
+    def forward(self, batch: EventBatch, run: Run | None = None) -> tuple[dict[str, Tensor], Trace]:
+        """Answers of every step (name → ``[T, B, size]``) and the trace of spikes and readout.
+
+        ``run``: what computes the layers, :func:`snnface.forward.run_reference` by default.
+        """
+        trace = (run or run_reference)(batch, self.config, self.layers())
         return decode(trace.readout, self.heads), trace
 
     @torch.no_grad()
@@ -189,7 +191,7 @@ class Encoder(nn.Module):
             unit = layer.weight / synapses.gain.view(-1, *[1] * (layer.weight.dim() - 1))
             x = from_events(inputs, unit, layer.conv) if spikes is None else from_spikes(spikes, unit, layer.conv)
             if not layer.spiking:
-                membrane = integrate(x, layer.neuron.alpha, layer.neuron.beta)[0]
+                membrane = integrate(x, layer.neuron)[0]
                 synapses.gain.fill_(0.3 / float(membrane.std().clamp(min=1e-6)))
                 continue
             low = torch.full_like(synapses.gain, 1 / GAIN_LIMIT)
@@ -201,8 +203,8 @@ class Encoder(nn.Module):
                 busy = spikes.transpose(0, 2).flatten(1).mean(1) > rate
                 high, low = torch.where(busy, gain, high), torch.where(busy, low, gain)
             gain = (low * high).sqrt()
-            most = min(GAIN_SPREAD * float(gain.median()), GAIN_MOST * layer.neuron.threshold)
-            synapses.gain.copy_(gain.clamp(max=most))
+            most = torch.full_like(gain, GAIN_MOST) * layer.neuron.threshold
+            synapses.gain.copy_(gain.clamp(max=GAIN_SPREAD * float(gain.median())).minimum(most))
             spikes = lif(x * synapses.gain.view(per_channel), layer.neuron)[0]
             rates.append(float(spikes.mean()))
             if rates[-1] == 0:
@@ -225,9 +227,9 @@ class Encoder(nn.Module):
                 weight=layer.weight.double().numpy(),
                 shape_in=self.shapes[i],
                 shape_out=self.shapes[i + 1],
-                alpha=layer.neuron.alpha,
-                beta=layer.neuron.beta,
-                threshold=layer.neuron.threshold,
+                alpha=_plain(layer.neuron.alpha),
+                beta=_plain(layer.neuron.beta),
+                threshold=_plain(layer.neuron.threshold),
                 spiking=layer.spiking,
                 stride=layer.conv.stride if layer.conv else (1, 1),
                 padding=layer.conv.padding if layer.conv else (0, 0),
@@ -244,3 +246,7 @@ class Encoder(nn.Module):
             c.payload_max,
             dict(self.heads),
         )
+
+
+def _plain(parameter: float | Tensor) -> float | np.ndarray:
+    return parameter.double().numpy() if isinstance(parameter, Tensor) else parameter

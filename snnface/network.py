@@ -3,14 +3,15 @@
 This is what backends run, what the hardware room quantises and what the profiler counts. It knows numpy only.
 Layout is torch's: conv weights OIHW, dense weights OI, shapes CHW, every pair (y, x).
 
-Neuron (every layer): u ← α·u + x, v ← β·v + u, spike where v > θ, then v ← 0 (u is kept). A layer with
-``spiking=False`` (the readout, last layer only) has no threshold: its membrane v is the output.
+Neuron (every layer): u ← α·u + x, v ← β·v + u, spike where v > θ, then v ← 0 or v ← v − θ (u is kept). A layer
+with ``spiking=False`` (the readout, last layer only) has no threshold: its membrane v is the output.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -21,7 +22,8 @@ class SynapticLayer:
 
     ``weight``: float ``[O, I/groups, kH, kW]`` (conv) or ``[O, I]`` (dense; its input is flattened in C order).
     ``shape_in``, ``shape_out``: (C, H, W) for conv; shape_in of a dense layer may be (C, H, W) or (N,), its
-    shape_out is (O,). ``alpha``, ``beta``: decay of current and membrane per step, in [0, 1].
+    shape_out is (O,). ``alpha``, ``beta``: decay of current and membrane per step, in [0, 1]; these and
+    ``threshold`` are one number each, or float ``[O]``, one for each output channel. ``reset``: "zero" or "subtract".
     """
 
     name: str
@@ -29,14 +31,15 @@ class SynapticLayer:
     weight: np.ndarray
     shape_in: tuple[int, ...]
     shape_out: tuple[int, ...]
-    alpha: float
-    beta: float
-    threshold: float = 1.0
+    alpha: float | np.ndarray
+    beta: float | np.ndarray
+    threshold: float | np.ndarray = 1.0
     spiking: bool = True
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    reset: Literal["zero", "subtract"] = "zero"
 
     def __post_init__(self) -> None:
         if self.kind not in ("conv", "dense"):
@@ -52,6 +55,9 @@ class SynapticLayer:
                 f"layer {self.name}: weight {self.weight.shape} on input {self.shape_in} gives {expected} from "
                 f"{inputs} inputs a neuron, not {self.shape_out}"
             )
+        for name in ("alpha", "beta", "threshold"):
+            if np.shape(getattr(self, name)) not in ((), self.shape_out[:1]):
+                raise ValueError(f"layer {self.name}: {name} is neither one number nor one for each channel")
 
     @property
     def neurons(self) -> int:

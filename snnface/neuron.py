@@ -1,37 +1,51 @@
-"""The one neuron: current-based leaky integrate-and-fire with reset to zero, fused over all time steps.
+"""The one neuron: current-based leaky integrate-and-fire, all time steps of a layer in one call.
 
     u ← α·u + x        synaptic current
     v ← β·v + u        membrane
     s = v > θ          spike
     v ← 0 where s      reset to zero; the current is kept
+    v ← v − θ·s        instead, reset by subtraction
 
-This is Lava's CUBA, snnTorch's Synaptic (reset "zero", no reset delay) and, after a change of units, Norse's LIF.
+With reset to zero this is Lava's CUBA, snnTorch's Synaptic (reset "zero", no reset delay) and, after a change of
+units, Norse's LIF. This module is the reference: plain torch, any device, float32 and float64.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from snnface.compiled import compiled
-from snnface.surrogate import SURROGATES, Surrogate
+from snnface.errors import InputError
+from snnface.surrogate import Surrogate
 
 
 @dataclass(frozen=True)
 class Lif:
-    """Parameters of a layer's neurons: decays of current (alpha) and membrane (beta) per step, threshold,
-    surrogate, and whether the reset is left out of the gradient."""
+    """Parameters of a layer's neurons.
 
-    alpha: float
-    beta: float
-    threshold: float = 1.0
+    ``alpha``, ``beta``: decay of current and membrane per step; ``threshold``: each one number, or a tensor ``[C]``,
+    one for each output channel, which may require gradients. ``detach_reset``: leave the reset out of the gradient.
+    ``truncate``: no gradient crosses from a step that is a multiple of it to the step before (the state does), in
+    steps counted from the call's first. ``smooth``: the surrogate's primitive takes the spike's place, in the output
+    and in the reset: no longer spikes, but a smooth function, whose gradients can be checked.
+    """
+
+    alpha: float | Tensor
+    beta: float | Tensor
+    threshold: float | Tensor = 1.0
     surrogate: Surrogate = field(default_factory=Surrogate)
     detach_reset: bool = True
+    reset: Literal["zero", "subtract"] = "zero"
+    truncate: int | None = None
+    smooth: bool = False
+
+    def cut(self, step: int) -> bool:
+        """Whether the gradient stops on its way from this step to the step before."""
+        return self.truncate is not None and step % self.truncate == 0
 
 
 class LifState(NamedTuple):
@@ -44,136 +58,136 @@ class LifState(NamedTuple):
 def lif(x: Tensor, neuron: Lif, state: LifState | None = None) -> tuple[Tensor, LifState]:
     """Run neurons over all steps.
 
-    ``x``: synaptic input ``[T, B, ...]``. Returns spikes (0/1, same shape and dtype) and the state after the last
-    step. Gradients flow to ``x`` from the spikes; the state is a value for streaming and carries none.
+    ``x``: synaptic input ``[T, B, C, ...]``. Returns spikes (0/1, same shape and dtype) and the state after the last
+    step. Gradients flow from the spikes to ``x`` and to the parameters that are tensors; the state is a value for
+    streaming and carries none.
+
+    Raises
+    ------
+    InputError: a parameter is a tensor of another length than the channels.
     """
-    zero = x.new_zeros(x.shape[1:]) if state is None else None
-    u, v = (zero, zero) if state is None else state
-    spikes, u, v = _Lif.apply(x, u, v, neuron)
+    u, v = _silent(x) if state is None else state
+    spikes, u, v = _Lif.apply(x, u, v, neuron.alpha, neuron.beta, neuron.threshold, neuron)
     return spikes, LifState(u, v)
 
 
-class _Lif(torch.autograd.Function):
-    """Keeps the membrane before reset; the spikes follow from it.
+def integrate(x: Tensor, neuron: Lif, state: LifState | None = None) -> tuple[Tensor, LifState]:
+    """The readout: the same dynamics without threshold. Returns the membrane ``[T, B, R]`` of every step.
 
-    Backward, from the last step to the first, with g the gradient of the spikes and σ' the surrogate:
-        ḡ    = gradient of v after reset = β·gv of the next step
-        gv   = g·σ' + ḡ·(1 − s) [− ḡ·v·σ' where the reset stays in the graph]
-        gx   = gu = gv + α·gu of the next step
-    On a CPU both loops are compiled (:mod:`snnface.kernels`); elsewhere they run step by step in torch.
+    Gradients flow to ``x`` and to the decays that are tensors; the state is a value for streaming and carries none.
+    """
+    u, v = _silent(x) if state is None else state
+    alpha, beta = (per_channel(p, x) for p in (neuron.alpha, neuron.beta))
+    membranes = []
+    for t, step in enumerate(x.unbind()):
+        if neuron.cut(t):
+            u, v = u.detach(), v.detach()
+        u = alpha * u + step
+        v = beta * v + u
+        membranes.append(v)
+    return torch.stack(membranes), LifState(u.detach(), v.detach())
+
+
+def per_channel(parameter: float | Tensor, x: Tensor) -> Tensor:
+    """A parameter in the dtype and on the device of ``x [T, B, C, ...]``, to be used with one step of it."""
+    value = torch.as_tensor(parameter, dtype=x.dtype, device=x.device)
+    if value.dim() == 0:
+        return value
+    if value.dim() != 1 or x.dim() < 3 or len(value) != x.shape[2]:
+        raise InputError(
+            "neuron",
+            f"has a parameter of shape {list(value.shape)} on input {list(x.shape)}",
+            "Give one number, or one for each channel",
+        )
+    return value.view(-1, *[1] * (x.dim() - 3))
+
+
+def _silent(x: Tensor) -> LifState:
+    return LifState(torch.zeros_like(x[0]), torch.zeros_like(x[0]))
+
+
+class _Lif(torch.autograd.Function):
+    """All steps in place; what is kept is the membrane before reset (and the current, where alpha learns).
+
+    Backward, from the last step to the first, with g the gradient of the spikes, ā that of the membrane after reset,
+    σ' the surrogate and r what the reset takes away (v, or θ by subtraction):
+
+        direct = (g [− ā·r where the reset stays in the graph])·σ'
+        gv     = direct + ā·(1 − s)        to zero
+                 direct + ā                by subtraction
+        gx     = gu = gv + α·gu of the next step
+        ā of the step before = β·gv
+        ∂α = Σ gu·u of the step before     ∂β = Σ gv·v after the reset of the step before
+        ∂θ = −Σ direct [− Σ ā·s by subtraction]
     """
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, x: Tensor, u: Tensor, v: Tensor, neuron: Lif
+        ctx: Any,
+        x: Tensor,
+        u: Tensor,
+        v: Tensor,
+        alpha: float | Tensor,
+        beta: float | Tensor,
+        threshold: float | Tensor,
+        neuron: Lif,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        membrane, spikes, u, v = _run(x, u, v, neuron)
-        ctx.save_for_backward(membrane)
+        a, b, theta = (per_channel(p, x) for p in (alpha, beta, threshold))
+        start = u, v
+        u, v = torch.empty_like(x[0]).copy_(u), torch.empty_like(x[0]).copy_(v)
+        membrane, spikes = torch.empty_like(x), torch.empty_like(x)
+        current = torch.empty_like(x) if ctx.needs_input_grad[3] else None
+        for t in range(len(x)):
+            u.mul_(a).add_(x[t])
+            m = torch.mul(v, b, out=membrane[t]).add_(u)
+            if neuron.smooth:
+                s = spikes[t].copy_(neuron.surrogate.primitive(m - theta))
+            else:
+                s = torch.gt(m, theta, out=spikes[t])
+            torch.addcmul(m, m if neuron.reset == "zero" else theta, s, value=-1, out=v)
+            if current is not None:
+                current[t] = u
+        ctx.save_for_backward(membrane, spikes, current, a, b, theta, *start)
         ctx.neuron = neuron
         ctx.mark_non_differentiable(u, v)
         return spikes, u, v
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor, *_: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
-        (membrane,) = ctx.saved_tensors
+    def backward(ctx: Any, g: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        membrane, spikes, current, alpha, beta, theta, u_start, v_start = ctx.saved_tensors
         neuron: Lif = ctx.neuron
-        gx = torch.empty_like(membrane)
-        if membrane.device.type == "cpu":
-            g = g if g.stride() == membrane.stride() else torch.empty_like(membrane).copy_(g)
-            kind = membrane.numpy().dtype.type
-            compiled().backward(
-                _flat(g),
-                _flat(membrane),
-                *(kind(n) for n in (neuron.alpha, neuron.beta, neuron.threshold)),
-                list(SURROGATES).index(neuron.surrogate.name),
-                kind(neuron.surrogate.slope),
-                neuron.detach_reset,
-                _flat(gx),
-            )
-        else:
-            _backward_steps(g, membrane, neuron, gx)
-        return gx, None, None, None
+        to_zero = neuron.reset == "zero"
+        gx, gu, after = torch.empty_like(membrane), torch.zeros_like(membrane[0]), torch.zeros_like(membrane[0])
+        learned = [torch.zeros_like(after) if needed else None for needed in ctx.needs_input_grad[3:6]]
+        g_alpha, g_beta, g_theta = learned
+        for t in range(len(membrane) - 1, -1, -1):
+            m, s = membrane[t], spikes[t]
+            taken = m if to_zero else theta
+            direct = neuron.surrogate(m - theta)
+            direct.mul_(g[t] if neuron.detach_reset else torch.addcmul(g[t], after, taken, value=-1))
+            gv = direct + after
+            if to_zero:
+                gv.addcmul_(after, s, value=-1)
+            torch.mul(gu, alpha, out=gx[t]).add_(gv)
+            if g_alpha is not None:
+                g_alpha.addcmul_(gx[t], current[t - 1] if t else u_start)
+            if g_beta is not None:
+                g_beta.addcmul_(gv, _after_reset(membrane[t - 1], spikes[t - 1], theta, to_zero) if t else v_start)
+            if g_theta is not None:
+                g_theta.sub_(direct)
+                if not to_zero:
+                    g_theta.addcmul_(after, s, value=-1)
+            gu, after = gx[t], gv.mul_(beta)
+            if neuron.cut(t):
+                gu, after = torch.zeros_like(gu), after.zero_()
+        return gx, None, None, *(None if p is None else _channel_sum(p) for p in learned), None
 
 
-def _dense(x: Tensor) -> Tensor:
-    """``x`` itself where every step is one dense block of memory, in whatever order; else a copy."""
-    step = x[0]
-    strides = sorted(zip(step.stride(), step.shape, strict=True))
-    expected = 1
-    for stride, size in strides:
-        if size != 1 and stride != expected:
-            return x.contiguous()
-        expected *= size
-    return x if x.stride(0) == step.numel() or len(x) == 1 else x.contiguous()
+def _after_reset(membrane: Tensor, spikes: Tensor, theta: Tensor, to_zero: bool) -> Tensor:
+    return torch.addcmul(membrane, membrane if to_zero else theta, spikes, value=-1)
 
 
-def _flat(x: Tensor) -> Any:
-    """A dense tensor ``[T, ...]`` as a numpy array ``[T, N]`` of the same memory, in memory order."""
-    neurons = x[0].numel()
-    return x.detach().as_strided((len(x), neurons), (neurons, 1)).numpy()
-
-
-def _run(x: Tensor, u: Tensor, v: Tensor, neuron: Lif) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Membrane before reset and spikes of all steps, then current and membrane after the last."""
-    x = _dense(x)
-    membrane, spikes = torch.empty_like(x), torch.empty_like(x)
-    u, v = (torch.empty_like(x[0]).copy_(s) for s in (u, v))
-    if x.device.type == "cpu":
-        numbers = (x.detach().numpy().dtype.type(n) for n in (neuron.alpha, neuron.beta, neuron.threshold))
-        compiled().forward(_flat(x), *(_flat(s[None])[0] for s in (u, v)), *numbers, _flat(membrane), _flat(spikes))
-    else:
-        _forward_steps(x, u, v, neuron, membrane, spikes)
-    return membrane, spikes, u, v
-
-
-def _forward_steps(x: Tensor, u: Tensor, v: Tensor, neuron: Lif, membrane: Tensor, spikes: Tensor) -> None:
-    for t in range(len(x)):
-        u.mul_(neuron.alpha).add_(x[t])
-        m = torch.mul(v, neuron.beta, out=membrane[t]).add_(u)
-        silent = torch.le(m, neuron.threshold)
-        torch.mul(m, silent, out=v)
-        torch.logical_not(silent, out=spikes[t])
-
-
-def _backward_steps(g: Tensor, membrane: Tensor, neuron: Lif, gx: Tensor) -> None:
-    gu = torch.zeros_like(membrane[0])
-    after = torch.zeros_like(membrane[0])
-    for t in range(len(membrane) - 1, -1, -1):
-        m = membrane[t]
-        slope = neuron.surrogate(m - neuron.threshold)
-        through = g[t] if neuron.detach_reset else g[t] - after * m
-        gv = torch.mul(after, m <= neuron.threshold).addcmul_(through, slope)
-        torch.mul(gu, neuron.alpha, out=gx[t]).add_(gv)
-        gu = gx[t]
-        after = gv.mul_(neuron.beta)
-
-
-def integrate(x: Tensor, alpha: float, beta: float, state: LifState | None = None) -> tuple[Tensor, LifState]:
-    """The readout: the same dynamics without threshold. Returns the membrane ``[T, B, R]`` of every step.
-
-    Gradients flow to ``x``; the state is a value for streaming and carries none.
-    """
-    zero = x.new_zeros(x.shape[1:]) if state is None else None
-    u, v = (zero, zero) if state is None else state
-    membrane, u, v = _Integrate.apply(x, u, v, Lif(alpha, beta, math.inf))
-    return membrane, LifState(u, v)
-
-
-class _Integrate(torch.autograd.Function):
-    """A linear filter that does not change with time: its transpose is the same filter, run backwards in time."""
-
-    @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, x: Tensor, u: Tensor, v: Tensor, neuron: Lif
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        ctx.neuron = neuron
-        membrane, _, u, v = _run(x, u, v, neuron)
-        ctx.mark_non_differentiable(u, v)
-        return membrane, u, v
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor, *_: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
-        zero = g.new_zeros(g.shape[1:])
-        return _run(g.flip(0), zero, zero, ctx.neuron)[0].flip(0), None, None, None
+def _channel_sum(values: Tensor) -> Tensor:
+    """``[B, C, ...]`` → ``[C]``."""
+    return values.transpose(0, 1).flatten(1).sum(1)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from snnface.compiled import compiled
 from snnface.input import InputSpikes
 from snnface.network import conv_shape
-
-#: Partial sums of the first layer's gradient: as many as may be computed at once.
-_PARTS = 8
 
 
 @dataclass(frozen=True)
@@ -45,49 +40,57 @@ def from_spikes(spikes: Tensor, weight: Tensor, conv: Conv | None) -> Tensor:
 def from_events(spikes: InputSpikes, weight: Tensor, conv: Conv | None) -> Tensor:
     """Input events through the first layer's weights → ``[T, B, ...]``; work only where events are.
 
-    Every active cell adds its weight patch to the outputs that see it. Same result as the dense convolution, which
-    stands in where the weights are not on a CPU or the convolution has groups.
+    Same result as :func:`from_spikes` of the dense input, which stands in where the convolution has groups. The input
+    is a sparse matrix, here of one row for each output that reads events.
     """
-    if weight.device.type != "cpu" or (conv and conv.groups > 1):
-        return from_spikes(spikes.dense(), weight, conv)
+    steps, clips, *shape = spikes.shape
+    frames = steps * clips
     if conv is None:
-        whole = weight.unflatten(1, spikes.shape[2:])
-        return _Events.apply(whole, spikes, Conv()).flatten(2)
-    return _Events.apply(weight, spikes, conv)
+        frame, cell = _divided(spikes.index, math.prod(shape))
+        entries = _sparse(frame, cell, spikes.value, (frames, math.prod(shape)), weight)
+        return torch.sparse.mm(entries, weight.t()).unflatten(0, (steps, clips))
+    if conv.groups > 1:
+        return from_spikes(spikes.dense().to(weight), weight, conv)
+    channels, height, width = conv_shape(tuple(shape), tuple(weight.shape), conv.stride, conv.padding, conv.dilation)
+    taps = weight.permute(2, 3, 1, 0).flatten(0, 2)
+    row, tap, value = _patches(spikes, weight.shape[2:], (height, width), conv)
+    out = torch.sparse.mm(_sparse(row, tap, value, (frames * height * width, len(taps)), weight), taps)
+    return out.view(steps, clips, height, width, channels).permute(0, 1, 4, 2, 3)
 
 
-class _Events(torch.autograd.Function):
-    """The first layer's convolution as a sum over active cells, compiled (:mod:`snnface.kernels`)."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, spikes: InputSpikes, conv: Conv) -> Tensor:  # type: ignore[override]
-        ctx.spikes, ctx.conv, ctx.shape = spikes, conv, weight.shape
-        steps, clips = spikes.shape[:2]
-        channels, height, width = conv_shape(
-            spikes.shape[2:], tuple(weight.shape), conv.stride, conv.padding, conv.dilation
-        )
-        out = weight.new_zeros(steps * clips, height, width, channels)
-        rows = weight.detach().permute(1, 2, 3, 0).contiguous()
-        compiled().events_forward(*_cells(spikes, out), rows.numpy(), *_geometry(conv), out.numpy())
-        return out.unflatten(0, (steps, clips)).permute(0, 1, 4, 2, 3)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        outputs, channels, kernel_y, kernel_x = ctx.shape
-        g = g.flatten(0, 1).permute(0, 2, 3, 1).contiguous()
-        parts = g.new_zeros(_PARTS, channels, kernel_y, kernel_x, outputs)
-        compiled().events_backward(*_cells(ctx.spikes, g), g.numpy(), *_geometry(ctx.conv), parts.numpy())
-        return parts.sum(0).permute(3, 0, 1, 2), None, None
+def _patches(
+    spikes: InputSpikes, kernel: Sequence[int], size: tuple[int, int], conv: Conv
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What the outputs of a convolution read: output (frame, y, x), tap (y, x, channel) and value of every entry."""
+    rest, x = _divided(spikes.index, spikes.shape[4])
+    rest, y = _divided(rest, spikes.shape[3])
+    frame, channel = _divided(rest, spikes.shape[2])
+    entries = []
+    for i in range(kernel[0]):
+        row, seen_y = _reader(y, i, 0, size, conv)
+        for j in range(kernel[1]):
+            column, seen_x = _reader(x, j, 1, size, conv)
+            seen = seen_y & seen_x
+            output = (frame * size[0] + row) * size[1] + column
+            tap = (i * kernel[1] + j) * spikes.shape[2] + channel
+            entries.append((output[seen], tap[seen], spikes.value[seen]))
+    output, tap, value = (torch.cat(parts) for parts in zip(*entries, strict=True))
+    return output, tap, value
 
 
-def _cells(spikes: InputSpikes, like: Tensor) -> tuple[Any, Any, Any, tuple[int, int]]:
-    """The cells of every frame: positions within their frame, values, first cell of each frame, (H, W)."""
-    size = math.prod(spikes.shape[2:])
-    first = torch.searchsorted(spikes.index, torch.arange(len(like) + 1) * size)
-    place = (spikes.index % size).to(torch.int32)
-    return place.numpy(), spikes.value.to(like.dtype).numpy(), first.numpy(), (spikes.shape[3], spikes.shape[4])
+def _reader(position: Tensor, tap: int, axis: int, size: tuple[int, int], conv: Conv) -> tuple[Tensor, Tensor]:
+    """Along one axis, the output that reads a position through a tap of the kernel, and whether there is one."""
+    output, off = _divided(position + conv.padding[axis] - tap * conv.dilation[axis], conv.stride[axis])
+    return output, (off == 0) & (output >= 0) & (output < size[axis])
 
 
-def _geometry(conv: Conv) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    return conv.stride, conv.padding, conv.dilation
+def _divided(index: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Quotient (rounded down) and remainder."""
+    quotient = index.div(size, rounding_mode="floor")
+    return quotient, index - quotient * size
+
+
+def _sparse(row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int], like: Tensor) -> Tensor:
+    """A sparse matrix in the dtype and on the device of another tensor; there is one entry at most for each place."""
+    index = torch.stack([row, column]).to(like.device)
+    return torch.sparse_coo_tensor(index, value.to(like), shape, check_invariants=False)

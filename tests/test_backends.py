@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from snnface.batch import EventBatch
 from snnface.datasets.store import Store
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
 from snnface.errors import InputError
-from snnface.forward import Layer, Neurons, network_layers
+from snnface.forward import Layer, Neurons, network_layers, run_reference
 from snnface.neuron import Lif
 from snnface.surrogate import Surrogate
 from snnface.synapse import from_events, from_spikes
@@ -110,7 +111,7 @@ def test_float32_differs_only_at_the_threshold(backend: str, encoder: Encoder, b
 def parameter_gradient(encoder: Encoder, batch: EventBatch, neurons: Neurons) -> Tensor:
     """Gradient of a random projection of all answers, all parameters in one vector."""
     encoder.zero_grad(set_to_none=True)
-    trace = encoder(batch, neurons)[1]
+    trace = encoder(batch, functools.partial(run_reference, neurons=neurons))[1]
     weight = torch.randn(trace.readout.shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     (trace.readout * weight).mean().backward()
     return torch.cat([p.grad.flatten() for p in encoder.parameters() if p.grad is not None])

@@ -1,4 +1,4 @@
-"""The neuron: compiled loops and step-by-step loops against a plain autograd loop in float64."""
+"""The neuron: spikes, states and gradients against a plain autograd loop; surrogates against their definitions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from snnface.neuron import Lif, LifState, _backward_steps, _forward_steps, integrate, lif
+from snnface.neuron import Lif, LifState, integrate, lif
 from snnface.surrogate import SURROGATES, Surrogate
 
 #: Written again from their definitions, so that a change of either side shows.
@@ -63,14 +63,6 @@ def gradient(run, x: Tensor, neuron: Lif) -> tuple[Tensor, Tensor, LifState]:
     return spikes.detach(), x.grad, state
 
 
-def steps(x: Tensor, neuron: Lif) -> tuple[Tensor, Tensor]:
-    """The loops that other devices than the CPU use: spikes, and the gradient for ``currents(seed=1)``."""
-    membrane, spikes, gx = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x)
-    _forward_steps(x, torch.zeros_like(x[0]), torch.zeros_like(x[0]), neuron, membrane, spikes)
-    _backward_steps(currents(*x.shape, seed=1).to(x.dtype), membrane, neuron, gx)
-    return spikes, gx
-
-
 def neuron(surrogate: str = "fast_sigmoid", slope: float = 2.0, detach_reset: bool = True) -> Lif:
     return Lif(0.7, 0.85, 1.3, Surrogate(surrogate, slope), detach_reset)
 
@@ -86,9 +78,6 @@ def test_spikes_and_gradients_are_those_of_plain_autograd(surrogate: str, slope:
     assert torch.equal(spikes, wanted)
     assert (found - wanted_gradient).abs().max() < 1e-9 * wanted_gradient.abs().max()
     torch.testing.assert_close(state, LifState(*(s.detach() for s in wanted_state)), rtol=0, atol=1e-12)
-    by_steps, by_steps_gradient = steps(x, own)
-    assert torch.equal(by_steps, wanted)
-    assert (by_steps_gradient - wanted_gradient).abs().max() < 1e-9 * wanted_gradient.abs().max()
 
 
 def test_the_reset_in_the_graph_changes_the_gradient() -> None:
@@ -129,7 +118,6 @@ def test_float32_is_the_plain_loop_in_float32() -> None:
     assert torch.equal(spikes, wanted)
     assert torch.equal(state.u, wanted_state.u)
     assert torch.equal(state.v, wanted_state.v)
-    assert torch.equal(steps(x, neuron())[0], wanted)
 
 
 @pytest.mark.parametrize("pieces", [[1] * 30, [7, 20, 3], [29, 1]])
@@ -151,14 +139,6 @@ def test_the_callers_state_is_left_as_it_was() -> None:
     before = [s.clone() for s in state]
     lif(currents(5, 2, 9), neuron(), state)
     assert all(torch.equal(s, b) for s, b in zip(state, before, strict=True))
-
-
-def test_more_neurons_than_a_block() -> None:
-    x, own = currents(6, 5_000), neuron()
-    wanted, wanted_gradient, _ = gradient(plain, x, own)
-    spikes, found, _ = gradient(lif, x, own)
-    assert torch.equal(spikes, wanted)
-    torch.testing.assert_close(found, wanted_gradient, rtol=0, atol=1e-9)
 
 
 def test_a_second_derivative_is_refused_and_not_wrong() -> None:
@@ -187,19 +167,19 @@ def test_an_unknown_surrogate_is_named() -> None:
 def test_the_readout_integrates_and_never_resets() -> None:
     x = currents(25, 2, 6)
     silent = dataclasses.replace(neuron(), threshold=float("inf"))
-    membrane, state = integrate(x, silent.alpha, silent.beta)
+    membrane, state = integrate(x, silent)
     _, wanted = plain(x, silent)
     torch.testing.assert_close(membrane[-1], wanted.v)
     torch.testing.assert_close(state, wanted)
-    first, between = integrate(x[:11], silent.alpha, silent.beta)
-    second, _ = integrate(x[11:], silent.alpha, silent.beta, between)
+    first, between = integrate(x[:11], silent)
+    second, _ = integrate(x[11:], silent, between)
     assert torch.equal(torch.cat([first, second]), membrane)
 
 
 def test_the_gradient_through_the_readout_is_the_filter_backwards() -> None:
     x = currents(25, 2, 6).requires_grad_()
     projection = torch.randn(25, 2, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    integrate(x, 0.4, 0.9)[0].mul(projection).sum().backward()
+    integrate(x, Lif(0.4, 0.9))[0].mul(projection).sum().backward()
     again = x.detach().clone().requires_grad_()
     u, v, total = torch.zeros(2, 6, dtype=torch.float64), torch.zeros(2, 6, dtype=torch.float64), 0.0
     for step, row in zip(again, projection, strict=True):

@@ -21,8 +21,6 @@ LEARNING = (
         "input.py",
         "synapse.py",
         "neuron.py",
-        "kernels.py",
-        "compiled.py",
         "surrogate.py",
         "encoder.py",
         "heads.py",

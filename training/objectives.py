@@ -17,7 +17,7 @@ Spread = dict[str, Tensor]
 
 def loss_terms(
     answers: dict[str, Tensor],
-    spikes: Sequence[Tensor],
+    rates: Sequence[Tensor],
     targets: Targets,
     steps: Tensor,
     step_us: int,
@@ -26,8 +26,9 @@ def loss_terms(
 ) -> dict[str, Tensor]:
     """The weighted terms by name.
 
-    ``answers``: name → ``[T, B, size]``; ``spikes``: per layer ``[T, B, ...]`` (empty for a CNN); ``steps``: int64
-    ``[B]``; ``spread``: name → standard deviation ``[size]`` of the head's labels over the training frames.
+    ``answers``: name → ``[T, B, size]``; ``rates``: of the spikes of each layer ``[B, C]`` (empty for a CNN);
+    ``steps``: int64 ``[B]``; ``spread``: name → standard deviation ``[size]`` of the head's labels over the training
+    frames.
     The coefficient term is FACEMORPHIC's L_α, per-frame squared error to coefficients read from RGB.
     """
     terms: dict[str, Tensor] = {}
@@ -52,10 +53,10 @@ def loss_terms(
         soft = _divergence(au, targets.soft_au, targets.au, weights.temperature)
         soft = soft + _divergence(expression, targets.soft_expression, targets.expression, weights.temperature)
         terms["soft_labels"] = weights.soft_labels * soft
-    if weights.rate and spikes:
+    if weights.rate and rates:
         # Layers within the target stay out of the graph: a gradient of zeros costs as much as any other.
-        busy = [s for s in spikes if s.detach().mean() > weights.rate_target]
-        excess = sum((s.mean() - weights.rate_target for s in busy), spikes[0].new_zeros(()))
+        busy = [r for r in rates if r.detach().mean() > weights.rate_target]
+        excess = sum((r.mean() - weights.rate_target for r in busy), rates[0].new_zeros(()))
         terms["rate"] = weights.rate * excess / weights.rate_target
     return terms
 

@@ -75,7 +75,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
                 answers, trace = model(events)
                 terms = loss_terms(
                     answers,
-                    trace.spikes if trace else [],
+                    trace.rates if trace else [],
                     targets,
                     events.steps(step_us(model)),
                     step_us(model),

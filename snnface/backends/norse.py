@@ -15,30 +15,36 @@ from torch import Tensor
 
 from snnface.errors import InputError
 from snnface.forward import run_network
-from snnface.neuron import Lif
+from snnface.neuron import Lif, per_channel
 
 
 def neurons(x: Tensor, neuron: Lif) -> Tensor:
-    """Spikes ``[T, B, ...]`` of Norse's LIF; raises :class:`InputError` for a membrane without leak (β = 1)."""
-    if neuron.beta >= 1:
+    """Spikes ``[T, B, C, ...]`` of Norse's LIF.
+
+    Raises
+    ------
+    InputError: reset by subtraction, or a membrane without leak (β = 1).
+    """
+    if neuron.reset != "zero":
+        raise InputError("backend norse", "cannot reset by subtraction", "Use the torch backend")
+    alpha, beta, threshold = (per_channel(p, x) for p in (neuron.alpha, neuron.beta, neuron.threshold))
+    if (beta >= 1).any():
         raise InputError("backend norse", "cannot express a membrane without leak (beta = 1)", "Use another backend")
-
-    def number(value: float) -> Tensor:
-        return torch.as_tensor(value, dtype=x.dtype)
-
     parameters = LIFParameters(
-        tau_syn_inv=number(1 - neuron.alpha),
-        tau_mem_inv=number(1 - neuron.beta),
-        v_leak=number(0.0),
-        v_th=number(neuron.threshold),
-        v_reset=number(0.0),
+        tau_syn_inv=1 - alpha,
+        tau_mem_inv=1 - beta,
+        v_leak=x.new_zeros(()),
+        v_th=threshold,
+        v_reset=x.new_zeros(()),
         method="super",
-        alpha=number(neuron.surrogate.slope),
+        alpha=x.new_tensor(neuron.surrogate.slope),
     )
     zero = torch.zeros_like(x[0])
     state = LIFFeedForwardState(v=zero, i=zero)
     spikes = []
-    for step in x / (1 - neuron.beta):
+    for t, step in enumerate(x / (1 - beta)):
+        if neuron.cut(t):
+            state = LIFFeedForwardState(v=state.v.detach(), i=state.i.detach())
         spike, state = lif_feed_forward_step(step, state, parameters, dt=1.0)
         spikes.append(spike)
     return torch.stack(spikes)

@@ -12,25 +12,34 @@ import torch
 from snntorch import surrogate as snn_surrogate
 from torch import Tensor
 
+from snnface.errors import InputError
 from snnface.forward import run_network
-from snnface.neuron import Lif
+from snnface.neuron import Lif, per_channel
 
 
 def neurons(x: Tensor, neuron: Lif) -> Tensor:
-    """Spikes ``[T, B, ...]`` of ``snntorch.Synaptic``, state passed explicitly step by step."""
+    """Spikes ``[T, B, C, ...]`` of ``snntorch.Synaptic``, state passed explicitly step by step.
+
+    Raises
+    ------
+    InputError: reset by subtraction: snnTorch subtracts again where the membrane is still above the threshold.
+    """
+    if neuron.reset != "zero":
+        raise InputError("backend snntorch", "has another reset by subtraction", "Use the torch backend")
     cell = snntorch.Synaptic(
-        alpha=neuron.alpha,
-        beta=neuron.beta,
-        threshold=neuron.threshold,
+        alpha=0.0,
+        beta=0.0,
         spike_grad=snn_surrogate.fast_sigmoid(slope=neuron.surrogate.slope),
         reset_mechanism="zero",
         reset_delay=False,
-    ).to(x.dtype)
-    for name in ("alpha", "beta", "threshold"):  # snnTorch keeps its parameters in float32
-        setattr(cell, name, torch.as_tensor(getattr(neuron, name), dtype=x.dtype))
+    ).to(x)
+    for name in ("alpha", "beta", "threshold"):  # set here: snnTorch makes its parameters float32
+        setattr(cell, name, per_channel(getattr(neuron, name), x))
     syn = mem = torch.zeros_like(x[0])
     spikes = []
-    for step in x:
+    for t, step in enumerate(x):
+        if neuron.cut(t):
+            syn, mem = syn.detach(), mem.detach()
         spike, syn, mem = cell(step, syn, mem)
         spikes.append(spike)
     return torch.stack(spikes).to(x.dtype)  # snnTorch's spikes are float32 whatever the membrane is
