@@ -57,7 +57,8 @@ def build(level: str, flags: str, folder: Path) -> bool:
         part.replace(target)
         return True
     except (OSError, subprocess.CalledProcessError) as error:
-        print(f"snnface: no {level} engine, the package works without it ({error})", file=sys.stderr)
+        why = error if isinstance(error, OSError) else f"{shlex.join(command)} ended with {error.returncode}"
+        print(f"snnface: no {level} engine, the package works without it ({why})", file=sys.stderr)
         part.unlink(missing_ok=True)
         target.unlink(missing_ok=True)  # an older one would not fit the sources
         return False

@@ -76,7 +76,7 @@ def test_without_a_library_one_line_says_so_once(nothing_built, monkeypatch: pyt
     assert library.library() is None
     library.tell_once()
     library.tell_once()
-    assert " ".join(capsys.readouterr().err.split()) == f"{library.reason()}."
+    assert " ".join(capsys.readouterr().err.split()) == library.reason()
     assert "Install a C++17 compiler" in library.reason()
     monkeypatch.setenv("SNNFACE_ENGINE", "portable")
     with pytest.raises(InputError, match="portable is not built"):

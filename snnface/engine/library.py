@@ -23,8 +23,8 @@ LEVELS = ("portable", "avx2", "avx512")
 VARIABLE = "SNNFACE_ENGINE"
 SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 FIX = (
-    "Install a C++17 compiler (g++ or clang++), then: make engine (in a clone), "
-    "or pip install --force-reinstall --no-deps --no-cache-dir snnface"
+    "Install a C++17 compiler (g++ or clang++), then in the repository: make engine, "
+    "or pip install --force-reinstall --no-deps -e ."
 )
 
 
@@ -61,11 +61,11 @@ def available() -> tuple[str, ...]:
 
 
 def reason() -> str:
-    """One line: why :func:`library` is None and how to change that; empty where it is not."""
+    """In one line: why :func:`library` is None and how to change that; empty where it is not."""
     if level() != "none":
         return ""
     if os.environ.get(VARIABLE) == "none":
-        return f"The native engine is switched off. Unset {VARIABLE} to use it"
+        return f"The native engine is switched off. Unset {VARIABLE} to use it."
     if not _path("portable").is_file():
         return f"The native engine is not built, torch does its work more slowly. {FIX}"
     return f"The native engine does not load ({_failure('portable')}), torch does its work more slowly. {FIX}"
@@ -75,7 +75,7 @@ def reason() -> str:
 def tell_once() -> None:
     """Say on standard error, once in a process, that the engine is missing; silent where it is switched off."""
     if level() == "none" and os.environ.get(VARIABLE) != "none":
-        say(f"{reason()}.")
+        say(reason())
 
 
 def threads() -> int:
