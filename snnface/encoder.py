@@ -8,6 +8,7 @@ plain weights and makes training and inference the same network, whatever the ba
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
@@ -66,23 +67,40 @@ class HeadConfig(_Config):
         return self
 
 
-class EncoderConfig(_Config):
+class Architecture(_Config):
+    """What a recipe chooses of an encoder."""
+
+    step_us: int = Field(20_000, gt=0, description="length of a step, µs")
+    tau_syn_us: float = Field(20_000, gt=0, description="time constant of every synaptic current, µs")
+    tau_readout_us: float = Field(200_000, gt=0, description="membrane time constant of the readout, µs")
+    input_mode: Literal["exact", "graded", "unary"] = Field(
+        "graded", description="ages of events as they are, rounded to the chip's payloads, or left out"
+    )
+    payload_max: int = Field(31, gt=0, description="largest payload of a pixel in a step; one fresh event is 8")
+    conv: list[ConvConfig] = Field(min_length=1, description="convolutions, a table each")
+    dense: list[DenseConfig] = Field([], description="dense layers, a table each")
+    reset: Literal["zero", "subtract"] = Field("zero", description="reset of the membrane; chips know zero alone")
+    learn_decays: bool = Field(
+        False, description="learn the decays of each channel, except that of the events' own current"
+    )
+    learn_threshold: bool = Field(False, description="learn the threshold of each channel")
+    surrogate: Literal["fast_sigmoid", "atan", "triangle"] = Field(
+        "fast_sigmoid", description="stand-in for the spike's derivative"
+    )
+    slope: float = Field(2.0, gt=0, description="slope of the surrogate, per threshold")
+    detach_reset: bool = Field(True, description="leave the reset out of the gradient")
+    truncate_steps: int | None = Field(
+        None, gt=0, description="cut the gradient's way back through time at every multiple of this step"
+    )
+
+
+class EncoderConfig(Architecture):
     """Architecture of an encoder; everything that is not a weight."""
 
     width: int = Field(64, gt=0, description="sensor width, pixels")
     height: int = Field(64, gt=0, description="sensor height, pixels")
-    step_us: int = Field(20_000, gt=0, description="length of a step, µs")
-    tau_syn_us: float = Field(20_000, gt=0, description="time constant of every synaptic current, µs")
-    tau_readout_us: float = Field(200_000, gt=0, description="membrane time constant of the readout, µs")
-    input_mode: Literal["exact", "graded", "unary"] = "graded"
     payload_one: int = Field(8, gt=0, description="payload of one fresh event on the chip")
-    payload_max: int = Field(31, gt=0, description="largest payload of a pixel in a step")
-    conv: list[ConvConfig] = Field(min_length=1)
-    dense: list[DenseConfig] = []
-    surrogate: Literal["fast_sigmoid", "atan", "triangle"] = "fast_sigmoid"
-    slope: float = Field(2.0, gt=0, description="slope of the surrogate, per threshold")
-    detach_reset: bool = True
-    threshold: float = Field(1.0, gt=0)
+    threshold: float = Field(1.0, gt=0, description="threshold of every neuron, to begin with where it is learned")
     heads: dict[str, HeadConfig] = {}
 
 
@@ -110,6 +128,29 @@ class Synapses(nn.Module):
         return self.weight * (self.gain / norm).view(-1, *[1] * (self.weight.dim() - 1))
 
 
+class Neurons(nn.Module):
+    """Decays and threshold of one layer, each one number, or where it is learned one a channel ``[C]``.
+
+    What is learned is the distance from the number at the start, in logits of a decay and in the logarithm of a
+    threshold: 0 at the start (where weight decay leads back to), and a decay stays within 0..1, a threshold positive.
+    """
+
+    def __init__(self, alpha: float, beta: float, threshold: float, channels: int, learned: Collection[str]) -> None:
+        super().__init__()
+        self.start = {"alpha": alpha, "beta": beta, "threshold": threshold}
+        for name in learned:
+            self.register_parameter(name, nn.Parameter(torch.zeros(channels)))
+
+    def value(self, name: Literal["alpha", "beta", "threshold"]) -> float | Tensor:
+        """The number itself, or ``[C]`` with its gradient."""
+        start, shift = self.start[name], getattr(self, name, None)
+        if shift is None:
+            return start
+        if name == "threshold":
+            return start * shift.exp()
+        return torch.sigmoid(torch.logit(shift.new_tensor(start)) + shift)
+
+
 class Encoder(nn.Module):
     """Encoder and readout; call it with an :class:`EventBatch` of its sensor size."""
 
@@ -126,16 +167,29 @@ class Encoder(nn.Module):
         shape: tuple[int, ...] = (2, config.height, config.width)
         self.shapes = [shape]
         self.synapses = nn.ModuleList()
+        self.neurons = nn.ModuleList()
         for conv in config.conv:
             weight = (conv.channels, shape[0], conv.kernel, conv.kernel)
-            self.synapses.append(Synapses(weight))
             geometry = self._geometry(conv)
             shape = conv_shape(shape, weight, geometry.stride, geometry.padding, geometry.dilation)
-            self.shapes.append(shape)
-        for features in [*(d.features for d in config.dense), rows]:
-            self.synapses.append(Synapses((features, math.prod(shape))))
-            shape = (features,)
-            self.shapes.append(shape)
+            self._add(weight, shape, conv.tau_mem_us)
+        for dense in config.dense:
+            self._add((dense.features, math.prod(self.shapes[-1])), (dense.features,), dense.tau_mem_us)
+        self._add((rows, math.prod(self.shapes[-1])), (rows,), config.tau_readout_us, spiking=False)
+
+    def _add(self, weight: tuple[int, ...], shape: tuple[int, ...], tau_mem_us: float, spiking: bool = True) -> None:
+        """Append a layer with weights and neurons of these shapes."""
+        c = self.config
+        learned = []
+        if c.learn_decays:
+            # The events' ages hold for one time constant: the first current decays with that whatever is learned.
+            learned = ["alpha", "beta"] if self.synapses else ["beta"]
+        if c.learn_threshold and spiking:
+            learned.append("threshold")
+        alpha, beta = (math.exp(-c.step_us / tau) for tau in (c.tau_syn_us, tau_mem_us))
+        self.synapses.append(Synapses(weight))
+        self.neurons.append(Neurons(alpha, beta, c.threshold, shape[0], learned))
+        self.shapes.append(shape)
 
     @staticmethod
     def _geometry(conv: ConvConfig) -> Conv:
@@ -144,20 +198,29 @@ class Encoder(nn.Module):
     def _all_synapses(self) -> list[Synapses]:
         return [s for s in self.synapses if isinstance(s, Synapses)]
 
+    def _all_neurons(self) -> list[Neurons]:
+        return [n for n in self.neurons if isinstance(n, Neurons)]
+
     def layers(self) -> list[Layer]:
-        """The layers with folded weights (gradients flow to direction and gain)."""
+        """The layers with folded weights (gradients flow to direction and gain, and to what neurons learn)."""
         c = self.config
-        taus = [*(x.tau_mem_us for x in c.conv), *(x.tau_mem_us for x in c.dense), c.tau_readout_us]
         surrogate = Surrogate(c.surrogate, c.slope)
-        alpha = math.exp(-c.step_us / c.tau_syn_us)
         return [
             Layer(
                 synapses.folded(),
-                Lif(alpha, math.exp(-c.step_us / tau), c.threshold, surrogate, c.detach_reset),
+                Lif(
+                    neurons.value("alpha"),
+                    neurons.value("beta"),
+                    neurons.value("threshold"),
+                    surrogate,
+                    c.detach_reset,
+                    c.reset,
+                    c.truncate_steps,
+                ),
                 self._geometry(c.conv[i]) if i < len(c.conv) else None,
-                spiking=i < len(taus) - 1,
+                spiking=i < len(c.conv) + len(c.dense),
             )
-            for i, (synapses, tau) in enumerate(zip(self._all_synapses(), taus, strict=True))
+            for i, (synapses, neurons) in enumerate(zip(self._all_synapses(), self._all_neurons(), strict=True))
         ]
 
     def inputs(self, batch: EventBatch, steps: int | None = None) -> InputSpikes:
@@ -233,6 +296,7 @@ class Encoder(nn.Module):
                 spiking=layer.spiking,
                 stride=layer.conv.stride if layer.conv else (1, 1),
                 padding=layer.conv.padding if layer.conv else (0, 0),
+                reset=layer.neuron.reset,
             )
             for i, (name, layer) in enumerate(zip([*names, "readout"], self.layers(), strict=True))
         ]

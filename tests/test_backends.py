@@ -144,6 +144,32 @@ def test_gradients_differ_outside_the_stated_rule(encoder: Encoder, batch: Event
         assert torch.cosine_similarity(ours, theirs, dim=0) < 0.99
 
 
+@pytest.mark.parametrize("peer", PEERS)
+def test_parameters_of_each_channel_give_the_same_spikes(peer: str) -> None:
+    x = torch.randn(50, 2, 3, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    own = Lif(*(torch.tensor(p, dtype=torch.float64) for p in ((0.2, 0.7, 0.9), (0.5, 0.95, 0.8), (0.6, 1.3, 1.0))))
+    spikes = PEERS[peer](x, own)
+    assert 0.1 < spikes.mean() < 0.9
+    assert torch.equal(spikes, reference.neurons(x, own))
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_truncated_gradients_agree(peer: str) -> None:
+    own = Lif(0.7, 0.8, 1.0, Surrogate("fast_sigmoid", 1.0), detach_reset=False, truncate=5)
+    found = []
+    for neurons in (reference.neurons, PEERS[peer]):
+        x = torch.randn(12, 1, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+        found.append(torch.autograd.grad(neurons(x, own)[5:].sum(), x)[0])
+    assert not found[0][:5].any()
+    torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_peers_refuse_the_reset_by_subtraction(peer: str) -> None:
+    with pytest.raises(InputError, match=rf"backend {peer}: .*subtraction"):
+        PEERS[peer](torch.zeros(3, 1, 4), Lif(0.5, 0.5, 1.0, Surrogate(), reset="subtract"))
+
+
 def test_norse_refuses_a_membrane_without_leak() -> None:
     with pytest.raises(InputError, match="backend norse: cannot express a membrane without leak"):
         norse.neurons(torch.zeros(3, 1, 4), Lif(0.5, 1.0, 1.0, Surrogate()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +28,10 @@ from snnface.encoder import (
 )
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE
+from snnface.forward import Layer, Trace, run_reference
 from snnface.hardware.quantise import quantise, refusals
 from snnface.heads import decode
+from snnface.input import Coding
 
 
 def config(**changes) -> EncoderConfig:
@@ -152,6 +154,99 @@ def test_a_checkpoint_comes_back_as_it_was(calibrated: Encoder, batch: EventBatc
         assert meta == {"note": [1, 2]}
         assert loaded.config == calibrated.config
         assert torch.equal(loaded(batch)[1].readout, calibrated(batch)[1].readout)
+
+
+def learning(**changes) -> Encoder:
+    """Decays and thresholds learned, and moved apart from channel to channel."""
+    encoder = made(learn_decays=True, learn_threshold=True, **changes)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, p in encoder.named_parameters():
+            if name.startswith("neurons."):
+                p.copy_(torch.randn(p.shape, generator=generator))
+    return encoder
+
+
+def test_learned_parameters_begin_at_the_numbers_that_they_replace(batch: EventBatch) -> None:
+    fixed, learned = made(), made(learn_decays=True, learn_threshold=True)
+    assert {name.split(".")[0] for name, _ in fixed.named_parameters()} == {"synapses"}
+    learned.load_state_dict(fixed.state_dict(), strict=False)
+    for one, other in zip(fixed.layers(), learned.layers(), strict=True):
+        for name in ("alpha", "beta", "threshold"):
+            torch.testing.assert_close(
+                torch.as_tensor(getattr(other.neuron, name)).expand(len(other.weight)),
+                torch.full((len(one.weight),), getattr(one.neuron, name)),
+            )
+    first, *_, readout = learned.layers()
+    assert isinstance(first.neuron.alpha, float), "the ages of the events hold for one time constant"
+    assert isinstance(readout.neuron.threshold, float)
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_everything_that_is_learned_has_a_gradient_and_keeps_its_range(reset: str, batch: EventBatch) -> None:
+    encoder = learning(reset=reset)
+    encoder.calibrate(batch)
+    answers, _ = encoder(batch)
+    sum(a.square().mean() for a in answers.values()).backward()
+    assert len(dict(encoder.named_parameters())) == 2 * 4 + 4 + 3 + 3
+    for name, p in encoder.named_parameters():
+        assert p.grad is not None, name
+        assert p.grad.abs().max() > 0, name
+        if name.startswith("neurons."):
+            p.data.copy_(torch.linspace(-9, 9, len(p)))
+    for layer in encoder.layers():
+        for decay in (layer.neuron.alpha, layer.neuron.beta):
+            assert (torch.as_tensor(decay) > 0).all()
+            assert (torch.as_tensor(decay) < 1).all()
+        assert (torch.as_tensor(layer.neuron.threshold) > 0).all()
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_learned_parameters_fold_and_come_back_from_disk(reset: str, batch: EventBatch, tmp_path: Path) -> None:
+    encoder = learning(reset=reset)
+    encoder.calibrate(batch)
+    trace = encoder(batch)[1]
+    network = encoder.to_network()
+    folded = reference.run(network, batch)
+    assert all(layer.beta.shape == layer.shape_out[:1] for layer in network.layers)
+    assert {layer.reset for layer in network.layers} == {reset}
+    assert torch.equal(trace.readout, folded.readout)
+    for one, other in zip(trace.rates, folded.rates, strict=True):
+        assert one.mean() > 0
+        assert torch.equal(one, other)
+    checkpoint.save(tmp_path / "model.safetensors", encoder, {})
+    loaded, _ = checkpoint.load(tmp_path / "model.safetensors")
+    assert torch.equal(loaded(batch)[1].readout, trace.readout)
+    if reset == "zero":
+        assert refusals(network) == []
+    else:
+        found = refusals(network)
+        assert [f["layer"] for f in found] == ["conv1", "conv2", "dense1"]
+        with pytest.raises(InputError, match="layer conv1: its neurons reset by subtraction"):
+            quantise(network, batch)
+
+
+def test_truncation_changes_gradients_and_not_answers(batch: EventBatch) -> None:
+    found = []
+    for truncate in (None, 4):
+        encoder = made(truncate_steps=truncate)
+        encoder.calibrate(batch)
+        trace = encoder(batch)[1]
+        trace.readout.square().mean().backward()
+        found.append((trace.readout, encoder.synapses[0].weight.grad))
+    assert torch.equal(found[0][0], found[1][0])
+    assert not torch.allclose(found[0][1], found[1][1], rtol=1e-2)
+
+
+def test_another_run_takes_the_place_of_the_reference(calibrated: Encoder, batch: EventBatch) -> None:
+    taken = []
+
+    def run(given: EventBatch, coding: Coding, layers: Sequence[Layer]) -> Trace:
+        taken.append((given, coding.step_us, coding.input_mode, len(layers)))
+        return run_reference(given, coding, layers)
+
+    assert torch.equal(calibrated(batch, run)[1].readout, calibrated(batch)[1].readout)
+    assert taken == [(batch, 20_000, "graded", 4)]
 
 
 def edit(change: Callable[[dict], object]) -> Callable[[Path], None]:

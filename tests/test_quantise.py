@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 from integer_networks import clips, float_network
 
 from snnface.errors import InputError
+from snnface.forward import run_network
 from snnface.hardware import manifest
 from snnface.hardware.fixed_point import Simulator, payloads, simulator
+from snnface.hardware.fixed_point import run as run_fixed
 from snnface.hardware.integer import CURRENT_LIMIT, STATE_LIMIT
+from snnface.hardware.netx import read_net, write_net
 from snnface.hardware.quantise import quantise, refusals
+from snnface.network import Network, SynapticLayer
 
 
 @given(seed=st.integers(0, 1000), gain=st.sampled_from([0.01, 1.0, 300.0]), mode=st.sampled_from(["graded", "unary"]))
@@ -52,6 +56,56 @@ def test_the_worst_input_does_not_wrap_the_first_layer(mode):
     assert "conv1" not in sim.wraps
     # the bound is used, not just kept: unary input is bounded by the weights' range first
     assert sim.neurons[0].peak_u > (0.95 if mode == "graded" else 0.1) * STATE_LIMIT
+
+
+def per_channel(network: Network) -> Network:
+    """Its layers with decays and thresholds that differ from channel to channel."""
+
+    def spread(layer: SynapticLayer) -> SynapticLayer:
+        near = np.linspace(0.9, 1.05, layer.shape_out[0])
+        return replace(layer, alpha=layer.alpha * near, beta=layer.beta * near, threshold=layer.threshold * near)
+
+    return replace(network, layers=tuple(spread(x) for x in network.layers))
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_parameters_of_each_channel_are_quantised_each(calibrated, tmp_path):
+    network = per_channel(float_network())
+    result = quantise(network, clips(network, 3, seconds=0.3) if calibrated else None)
+    write_net(tmp_path / "a.net", result)
+    for layer, integer, back in zip(network.layers, result.layers, read_net(tmp_path / "a.net").layers, strict=True):
+        per_neuron = (-1, *[1] * (len(layer.shape_out) - 1))
+        assert np.array_equal(integer.i_decay, np.rint(4096 * (1 - layer.alpha)).reshape(per_neuron))
+        assert np.array_equal(integer.v_decay, np.rint(4096 * (1 - layer.beta)).reshape(per_neuron))
+        if layer.spiking:
+            scaled = (layer.threshold * result.host.scales[network.layers.index(layer)][0]).reshape(per_neuron)
+            assert np.abs(integer.threshold - scaled).max() <= 0.5 + 1e-9
+        assert len(np.unique(integer.v_decay)) > 1
+        for name in ("i_decay", "v_decay", "threshold"):
+            assert np.array_equal(
+                np.broadcast_to(getattr(back, name), layer.shape_out),
+                np.broadcast_to(getattr(integer, name), layer.shape_out),
+            )
+
+
+def test_integer_channels_follow_the_float_channels():
+    network = per_channel(float_network())
+    batch = clips(network, 3, seconds=0.3)
+    wanted = run_network(network, batch).spikes[0].bool()
+    agreements = [
+        (run_fixed(quantise(n, batch), batch).spikes[0].bool() == wanted).double().mean()
+        for n in (network, float_network())
+    ]
+    assert agreements[0] > 0.99 > agreements[1]
+
+
+@pytest.mark.parametrize("field", ["alpha", "threshold"])
+def test_one_wrong_channel_is_refused(field):
+    network = float_network()
+    wrong = np.full(network.layers[1].shape_out[0], 0.5)
+    wrong[-1] = -0.1
+    layers = (network.layers[0], replace(network.layers[1], **{field: wrong}), *network.layers[2:])
+    assert [r["layer"] for r in refusals(replace(network, layers=layers))] == [network.layers[1].name]
 
 
 def test_calibration_leaves_head_room_and_uses_the_range():

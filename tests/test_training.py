@@ -228,6 +228,23 @@ def test_training_starts_from_weights(finished: tuple[Path, dict], tiny_path: Pa
     assert not (tmp_path / "other").exists()
 
 
+def test_decays_and_thresholds_are_learned_from_a_network_that_had_them_fixed(
+    finished: tuple[Path, dict], tiny_path: Path, tmp_path: Path
+) -> None:
+    learning = ("network.learn_decays=true", "network.learn_threshold=true", "network.truncate_steps=10")
+    start = finished[0] / "best.safetensors"
+    trainer.train(settings(tiny_path, *learning, "training.epochs=1"), tmp_path, init=str(start))
+    learned = {name: p for name, p in weights(tmp_path).items() if name.startswith("neurons.")}
+    assert set(learned) == {
+        *(f"neurons.{i}.alpha" for i in (1, 2, 3)), *(f"neurons.{i}.beta" for i in range(4)),
+        *(f"neurons.{i}.threshold" for i in range(3)),
+    }  # fmt: skip
+    for name, p in learned.items():
+        assert 0 < p.abs().max() < 1, name
+    with pytest.raises(InputError, match="has another architecture"):
+        trainer.train(settings(tiny_path), tmp_path / "fixed", init=str(tmp_path / "last.safetensors"))
+
+
 def test_the_matched_cnn_trains_on_the_same_clips(tiny_path: Path, tmp_path: Path) -> None:
     trainer.train(settings(tiny_path, *BY_HEART, name="matched_cnn"), tmp_path / "whole")
     lines = log(tmp_path / "whole")

@@ -86,12 +86,14 @@ def start_from(model: nn.Module, init: str) -> None:
         raise InputError(
             f"--init {init}", "cannot be used here", "Give CHECKPOINT or CHECKPOINT:encoder of an encoder"
         )
-    readout = f"synapses.{len(model.synapses) - 1}."
+    own, readout = model.state_dict(), str(len(model.synapses) - 1)
     weights = checkpoint.load(path)[0].state_dict()
     if part:
-        weights = {k: v for k, v in weights.items() if not k.startswith(readout)} | {
-            k: v for k, v in model.state_dict().items() if k.startswith(readout)
+        weights = {k: v for k, v in weights.items() if k.split(".")[1] != readout} | {
+            k: v for k, v in own.items() if k.split(".")[1] == readout
         }
+    # Decays and thresholds that the checkpoint did not learn begin where the recipe says.
+    weights = {k: v for k, v in own.items() if k.startswith("neurons.")} | weights
     try:
         model.load_state_dict(weights)
     except RuntimeError as e:

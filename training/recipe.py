@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from snnface.encoder import ConvConfig, DenseConfig
+from snnface.encoder import Architecture
 from snnface.errors import InputError
 
 
@@ -26,26 +26,12 @@ class Data(_Section):
     clips: int | None = Field(None, gt=0, description="use only this many training clips (all by default)")
 
 
-class Network(_Section):
+class Network(Architecture):
     """The part of the architecture that a recipe chooses; sensor size and heads follow from the data."""
 
     kind: Literal["spiking", "matched_cnn"] = Field(
         "spiking", description="the spiking encoder, or the CNN of its widths on event frames"
     )
-    step_us: int = Field(20_000, gt=0, description="length of a step, µs")
-    tau_syn_us: float = Field(20_000, gt=0, description="time constant of every synaptic current, µs")
-    tau_readout_us: float = Field(200_000, gt=0, description="membrane time constant of the readout, µs")
-    input_mode: Literal["exact", "graded", "unary"] = Field(
-        "graded", description="ages of events as they are, rounded to the chip's payloads, or left out"
-    )
-    payload_max: int = Field(31, gt=0, description="largest payload of a pixel in a step; one fresh event is 8")
-    conv: list[ConvConfig] = Field(min_length=1, description="convolutions, a table each")
-    dense: list[DenseConfig] = Field([], description="dense layers, a table each")
-    surrogate: Literal["fast_sigmoid", "atan", "triangle"] = Field(
-        "fast_sigmoid", description="stand-in for the spike's derivative"
-    )
-    slope: float = Field(2.0, gt=0, description="slope of the surrogate, per threshold")
-    detach_reset: bool = Field(True, description="leave the reset out of the gradient")
 
 
 class Losses(_Section):
