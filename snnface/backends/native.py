@@ -78,7 +78,8 @@ class _Events:
 
 
 def run(batch: EventBatch | InputSpikes, coding: Coding, layers: Sequence[Layer], steps: int | None = None) -> Trace:
-    """Run a batch through layers, as :func:`snnface.forward.run_reference`; ``spikes`` are :class:`Spikes`.
+    """Run a batch through layers, as :func:`snnface.forward.run_reference`; ``spikes`` are :class:`Spikes`,
+    and so is the ``readout`` of a last layer that spikes.
 
     Raises
     ------
@@ -100,16 +101,15 @@ def run(batch: EventBatch | InputSpikes, coding: Coding, layers: Sequence[Layer]
     spikes = [
         Spikes(kept[0], i, (*events.shape[:2], *shapes[i + 1])) for i, layer in enumerate(layers) if layer.spiking
     ]
-    if layers[-1].spiking:
-        readout = spikes[-1].dense().flatten(2)
-    return Trace(spikes, readout, rates)  # type: ignore[arg-type]
+    return Trace(spikes, spikes[-1] if layers[-1].spiking else readout, rates)  # type: ignore[arg-type]
 
 
 def run_network(network: Network, batch: EventBatch, steps: int | None = None) -> Trace:
     """Run a trained network on a batch of clips, without gradients; spikes are dense tensors."""
     with torch.no_grad():
         trace = run(batch, network, network_layers(network, torch.float32), steps)
-    return Trace([s.dense() for s in trace.spikes], trace.readout, trace.rates)  # type: ignore[attr-defined]
+    spikes = [s.dense() for s in trace.spikes]  # type: ignore[attr-defined]
+    return Trace(spikes, trace.readout if isinstance(trace.readout, Tensor) else spikes[-1].flatten(2), trace.rates)
 
 
 def unsupported(layers: Sequence[Layer]) -> str:

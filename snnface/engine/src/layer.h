@@ -2,7 +2,7 @@
 //
 // Orders in memory, from the outside in:
 //   channels   padded to whole chunks of `width` = 16 or 32; a chunk is what one pass over the spikes computes
-//   weight     [chunk][row][width]; row = (ky·kW + kx)·in_stride + channel of the source; one more row of zeros
+//   weight     [chunk][row][width]; row = (ky·kW + kx)·in_stride + channel of the source; PADDING rows of zeros follow
 //   across     [row][out_stride]: the same unchunked, what one source sends to all channels of an output
 //   down       [chunk of the source][ky·kW + kx][out channel][width of the source]: the way back of the gradient
 //   spikes     Word [position][STEPS][words]: a block of steps of one position lies together
@@ -27,6 +27,9 @@ extern "C" struct snn_layer {
 };
 
 namespace snn {
+
+// Lists of rows are padded to whole fours with rows of zeros, each another: sums into one would wait for each other.
+constexpr int PADDING = 3;
 
 // A threshold that no membrane passes: that of padding and of the readout. Finite, so that nothing becomes NaN.
 constexpr float NEVER = 3e38f;
@@ -80,7 +83,7 @@ struct Layer {
 
   int positions() const { return is.out_h * is.out_w; }
   int words() const { return out_stride / GROUP; }
-  size_t chunk_weights() const { return size_t(rows + 1) * width; }
+  size_t chunk_weights() const { return size_t(rows + PADDING) * width; }
   float *chunk_weight(int chunk) const { return weight.get() + chunk * chunk_weights(); }
 };
 

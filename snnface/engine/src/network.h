@@ -14,8 +14,8 @@
 
 namespace snn {
 
-// Largest share of neurons near threshold for which single products are worth it.
-constexpr int SPARSE_BELOW = 6;
+// Single products are worth it where fewer than one in so many neurons is near its threshold.
+constexpr int SPARSE_BELOW = 3;
 
 struct Kept {
   Buffer<Word> spikes;       // [clip][block][position][STEPS][words]
@@ -54,7 +54,7 @@ struct Scratch {
   Patches patches;
   Buffer<float> membrane, current, gradient, states;
   std::vector<Buffer<float>> counts;   // spikes of the clip by channel
-  std::vector<Buffer<float>> weight;   // gradients, like Layer::weight
+  std::vector<Buffer<float>> weight;   // gradients, [group][row][GROUP]
   std::vector<Buffer<float>> learned;  // [3][out_stride]: alpha, beta, threshold
 };
 
@@ -191,7 +191,7 @@ void backward_rows(const Run &run, int l, int clip, int block, Share share, cons
   const Group width_of_slope = splat(1.f / a.is.slope);
   std::vector<Tap> taps(above ? above->taps : 0);
   float *membrane = scratch.membrane.get(), *current = a.is.learn ? scratch.current.get() : nullptr;
-  float *g = scratch.gradient.get();
+  scratch.gradient.grow(size_t(wide) * STEPS * W);
   for (int y = share.row; y < a.is.out_h; y += share.rows) {
     list_row(run, l, clip, block, y, scratch.patches);
     const uint32_t *row = scratch.patches.row.get();
@@ -214,6 +214,7 @@ void backward_rows(const Run &run, int l, int clip, int block, Share share, cons
         const int p = y * wide + x, from = std::max(0, needed[p] - begin);
         if (from >= steps) continue;
         const size_t at = (size_t(chunk) * positions + p) * W;
+        float *g = scratch.gradient.get() + size_t(x) * STEPS * W;
         // Membranes again, from where the block begins.
         float *u0 = scratch.states.get(), *v0 = u0 + W, *u = v0 + W, *v = u + W;
         for (int i = 0; i < G; i++) {
@@ -258,12 +259,20 @@ void backward_rows(const Run &run, int l, int clip, int block, Share share, cons
         backward_position<G>(neurons, slope, a.is.spiking, a.is.detach_reset, from, steps, begin, given.truncate,
                              membrane, CURRENT ? current : nullptr, u0, v0, g, work.gu[l].get() + at,
                              work.after[l].get() + at, a.is.learn ? &learned : nullptr);
-        scatter<G, VALUED>(g, first, row, value, from, steps, scratch.weight[l].get() + chunk * a.chunk_weights());
         if (l > 0) {
           float *out = work.gradient[l].get() + size_t(p) * STEPS * a.out_stride + chunk * W;
           for (int t = from; t < steps; t++)
             for (int i = 0; i < G; i++)
               store(out + size_t(t) * a.out_stride + i * GROUP, load(g + t * W + i * GROUP));
+        }
+      }
+      for (int i = 0; i < G; i++) {
+        float *weight = scratch.weight[l].get() + (size_t(chunk) * G + i) * (a.rows + PADDING) * GROUP;
+        for (int x = 0; x < wide; x++) {
+          const int from = std::max(0, needed[y * wide + x] - begin);
+          if (from < steps)
+            scatter<VALUED>(scratch.gradient.get() + size_t(x) * STEPS * W + i * GROUP, W, scratch.patches.of(x), row,
+                            value, from, steps, weight);
         }
       }
       if (a.is.learn)
@@ -445,7 +454,7 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
     }
     const float *weight = scratch[0].weight[l].get();
     each_weight(a, [&](int o, int row, size_t i) {
-      out[l].weight[i] = weight[(o / a.width) * a.chunk_weights() + size_t(row) * a.width + o % a.width];
+      out[l].weight[i] = weight[(size_t(o / GROUP) * (a.rows + PADDING) + row) * GROUP + o % GROUP];
     });
     if (a.is.learn)
       for (int k = 0; k < 3; k++)

@@ -5,7 +5,7 @@
 
 namespace snn {
 
-// Rows of output x at step t: row[first[x·(STEPS + 1) + t]] … first[… + t + 1], padded to fours with the row of zeros.
+// Rows of output x at step t: row[first[x·(STEPS + 1) + t]] … first[… + t + 1], padded to fours with rows of zeros.
 // `value` goes with them where events come in; spikes are ones.
 struct Patches {
   Buffer<uint32_t> first, row, count;
@@ -17,11 +17,8 @@ struct Patches {
 
 namespace detail {
 
-SNN_INLINE void pad(Patches &to, uint32_t zeros, bool valued) {
-  while (to.used % 4) {
-    if (valued) to.value[to.used] = 0.f;
-    to.row[to.used++] = zeros;
-  }
+SNN_INLINE void pad(Patches &to, uint32_t zeros) {
+  while (to.used % 4) to.row[to.used++] = zeros++;
 }
 
 }  // namespace detail
@@ -55,7 +52,7 @@ inline void list_spikes(const Layer &l, const Word *spikes, int y, int steps, Pa
       for (int i = 0; i < n; i++)
         for (int w = 0; w < words; w++) out += list_bits(at[i][t * words + w], row[i] + w * GROUP, out);
       to.used = size_t(out - to.row.get());
-      detail::pad(to, uint32_t(l.rows), false);
+      detail::pad(to, uint32_t(l.rows));
     }
     first[steps] = uint32_t(to.used);
   }
@@ -93,7 +90,7 @@ inline void list_cells(const Layer &l, const Cells &cells, int y, int begin, int
     }
   to.used = used;
   to.row.grow(used), to.value.grow(used);
-  for (uint32_t i = 0; i < used; i++) to.row[i] = uint32_t(l.rows), to.value[i] = 0.f;
+  for (uint32_t i = 0; i < used; i++) to.row[i] = uint32_t(l.rows) + i % PADDING, to.value[i] = 0.f;
   each([&](size_t list, uint32_t row, float value) {
     const uint32_t i = to.count[list]++;
     to.row[i] = row, to.value[i] = value;

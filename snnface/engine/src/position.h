@@ -32,7 +32,7 @@ SNN_INLINE void gather(const float *weight, const uint32_t *row, const float *va
       const float *w = weight + size_t(row[i + q]) * W;
       for (int g = 0; g < G; g++) {
         if constexpr (VALUED)
-          a[q][g] = a[q][g] + splat(value[i + q]) * load(w + g * GROUP);
+          a[q][g] = multiply_add(splat(value[i + q]), load(w + g * GROUP), a[q][g]);
         else
           a[q][g] = a[q][g] + load(w + g * GROUP);
       }
@@ -59,8 +59,8 @@ SNN_INLINE void forward_position(const Neurons<G> &n, const float *weight, const
     Group x[G];
     gather<G, VALUED>(weight, row, value, first[t], first[t + 1], x);
     for (int g = 0; g < G; g++) {
-      us[g] = CURRENT ? n.alpha[g] * us[g] + x[g] : x[g];
-      const Group m = n.beta[g] * vs[g] + us[g];
+      us[g] = CURRENT ? multiply_add(n.alpha[g], us[g], x[g]) : x[g];
+      const Group m = multiply_add(n.beta[g], vs[g], us[g]);
       const Word fired = greater(m, n.threshold[g]);
       if (membrane) store(membrane + t * W + g * GROUP, m);
       if (CURRENT && current) store(current + t * W + g * GROUP, us[g]);
@@ -79,7 +79,7 @@ SNN_INLINE void forward_position(const Neurons<G> &n, const float *weight, const
 struct FastSigmoid {
   Group slope;
   Group operator()(Group d) const {
-    const Group r = reciprocal(splat(1.f) + slope * absolute(d));
+    const Group r = reciprocal(multiply_add(slope, absolute(d), splat(1.f)));
     return r * r;
   }
 };
@@ -88,7 +88,7 @@ struct Atan {
   explicit Atan(Group s) : slope(s * splat(1.57079632679f)) {}
   Group operator()(Group d) const {
     const Group z = slope * d;
-    return reciprocal(splat(1.f) + z * z);
+    return reciprocal(multiply_add(z, z, splat(1.f)));
   }
 };
 struct Triangle {
@@ -136,7 +136,7 @@ SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool 
       } else {
         gv = gv + after[i];
       }
-      gu[i] = gv + n.alpha[i] * gu[i];
+      gu[i] = multiply_add(n.alpha[i], gu[i], gv);
       if (learned) {
         Group u, v;
         if (t > from) {
@@ -148,8 +148,8 @@ SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool 
           v = load(v0 + i * GROUP);
           u = u0 ? load(u0 + i * GROUP) : splat(0.f);
         }
-        learned->alpha[i] = learned->alpha[i] + gu[i] * u;
-        learned->beta[i] = learned->beta[i] + gv * v;
+        learned->alpha[i] = multiply_add(gu[i], u, learned->alpha[i]);
+        learned->beta[i] = multiply_add(gv, v, learned->beta[i]);
       }
       store(g + at, gu[i]);
       after[i] = n.beta[i] * gv;
@@ -158,26 +158,19 @@ SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool 
   for (int i = 0; i < G; i++) store(gu_carry + i * GROUP, gu[i]), store(after_carry + i * GROUP, after[i]);
 }
 
-// Adds the gradient of the synaptic input to the rows of weights that were active.
-template <int G, bool VALUED>
-SNN_INLINE void scatter(const float *g, const uint32_t *first, const uint32_t *row, const float *value, int from,
-                        int to, float *weight) {
-  constexpr int W = G * GROUP;
+// Adds the gradient of the synaptic input, `g` [steps][stride], to the rows of weights [row][GROUP] that were active:
+// one group at a time, whose weights stay in the first-level cache.
+template <bool VALUED>
+SNN_INLINE void scatter(const float *g, int stride, const uint32_t *first, const uint32_t *row, const float *value,
+                        int from, int to, float *weight) {
   for (int t = from; t < to; t++) {
-    Group x[G];
-    bool zero = true;
-    for (int i = 0; i < G; i++) {
-      x[i] = load(g + t * W + i * GROUP);
-      zero &= all_zero(x[i]);
-    }
-    if (zero) continue;
-    for (uint32_t j = first[t]; j < first[t + 1]; j++) {
-      float *w = weight + size_t(row[j]) * W;
-      for (int i = 0; i < G; i++) {
-        const Group add = VALUED ? splat(value[j]) * x[i] : x[i];
-        store(w + i * GROUP, load(w + i * GROUP) + add);
+    const Group x = load(g + size_t(t) * stride);
+    if (all_zero(x)) continue;
+    for (uint32_t i = first[t]; i < first[t + 1]; i += 4)
+      for (int q = 0; q < 4; q++) {
+        float *w = weight + size_t(row[i + q]) * GROUP;
+        store(w, VALUED ? multiply_add(splat(value[i + q]), x, load(w)) : load(w) + x);
       }
-    }
   }
 }
 

@@ -26,7 +26,7 @@ SNN_INLINE void tile(const Tap *taps, int n, int from, int channels, int stride,
       for (int i = 0; i < G; i++) w[i] = load(b + i * GROUP);
       for (int m = 0; m < M; m++) {
         const Group x = splat(a[size_t(m) * stride + k]);
-        for (int i = 0; i < G; i++) sum[m][i] = sum[m][i] + x * w[i];
+        for (int i = 0; i < G; i++) sum[m][i] = multiply_add(x, w[i], sum[m][i]);
       }
     }
   }
@@ -55,29 +55,45 @@ inline void product(const Tap *taps, int n, int from, int to, int channels, int 
   detail::tiles<detail::tile_rows<G>(), G>(taps, n, from, to, channels, stride, out);
 }
 
+namespace detail {
+
+// Scalar products of N channels at once, so that each gradient is loaded once for all of them.
+template <int N>
+SNN_INLINE void dots(const Tap *taps, int n, size_t step, const int *channel, int stride, float *out) {
+  Group part[N];
+  for (int j = 0; j < N; j++) part[j] = splat(0.f);
+  for (int q = 0; q < n; q++) {
+    const float *a = taps[q].g + step * stride, *w[N];
+    for (int j = 0; j < N; j++) w[j] = taps[q].across + size_t(channel[j]) * stride;
+    for (int k = 0; k < stride; k += GROUP) {
+      const Group x = load(a + k);
+      for (int j = 0; j < N; j++) part[j] = multiply_add(x, load(w[j] + k), part[j]);
+    }
+  }
+  for (int j = 0; j < N; j++) out[channel[j]] = sum(part[j]);
+}
+
+}  // namespace detail
+
 // The same for the neurons of `wanted` [STEPS][G] alone: one scalar product each; the others become 0.
 template <int G>
 inline void products(const Tap *taps, int n, int from, int to, const Word *wanted, int stride, float *out) {
   constexpr int W = G * GROUP;
-  for (int t = from; t < to; t++)
+  for (int t = from; t < to; t++) {
+    float *o = out + t * W;
+    int channel[W], count = 0;
     for (int i = 0; i < G; i++) {
-      float *o = out + t * W + i * GROUP;
-      store(o, splat(0.f));
-      for (unsigned rest = wanted[t * G + i]; rest; rest &= rest - 1) {
-        const int c = __builtin_ctz(rest);
-        Group even = splat(0.f), odd = splat(0.f);
-        for (int q = 0; q < n; q++) {
-          const float *a = taps[q].g + size_t(t) * stride, *w = taps[q].across + size_t(i * GROUP + c) * stride;
-          int k = 0;
-          for (; k + 2 * GROUP <= stride; k += 2 * GROUP) {
-            even = even + load(a + k) * load(w + k);
-            odd = odd + load(a + k + GROUP) * load(w + k + GROUP);
-          }
-          if (k < stride) even = even + load(a + k) * load(w + k);
-        }
-        o[c] = sum(even + odd);
-      }
+      store(o + i * GROUP, splat(0.f));
+      for (unsigned rest = wanted[t * G + i]; rest; rest &= rest - 1) channel[count++] = i * GROUP + __builtin_ctz(rest);
     }
+    int j = 0;
+    for (; j + 4 <= count; j += 4) detail::dots<4>(taps, n, size_t(t), channel + j, stride, o);
+    switch (count - j) {
+      case 3: detail::dots<3>(taps, n, size_t(t), channel + j, stride, o); break;
+      case 2: detail::dots<2>(taps, n, size_t(t), channel + j, stride, o); break;
+      case 1: detail::dots<1>(taps, n, size_t(t), channel + j, stride, o); break;
+    }
+  }
 }
 
 }  // namespace snn

@@ -57,6 +57,18 @@ SNN_INLINE Group operator*(Group a, Group b) {
   for (int i = 0; i < PARTS; i++) a.part[i] *= b.part[i];
   return a;
 }
+// a·b + c, rounded once where the processor can.
+SNN_INLINE Group multiply_add(Group a, Group b, Group c) {
+#if defined(__AVX512F__)
+  c.part[0] = (vfloat)_mm512_fmadd_ps((__m512)a.part[0], (__m512)b.part[0], (__m512)c.part[0]);
+#elif defined(__AVX2__)
+  for (int i = 0; i < PARTS; i++)
+    c.part[i] = (vfloat)_mm256_fmadd_ps((__m256)a.part[i], (__m256)b.part[i], (__m256)c.part[i]);
+#else
+  for (int i = 0; i < PARTS; i++) c.part[i] += a.part[i] * b.part[i];
+#endif
+  return c;
+}
 SNN_INLINE Group absolute(Group a) {
   for (int i = 0; i < PARTS; i++) a.part[i] = (vfloat)((vint)a.part[i] & ((vint){} + 0x7fffffff));
   return a;

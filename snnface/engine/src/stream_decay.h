@@ -63,7 +63,7 @@ class Decay {
   // Twelve days of 1 ms steps: whatever float tells from a decay of 1 is zero by then.
   static constexpr int64_t LONGEST = (int64_t(1) << 30) - 1;
   // Spans of steps, each bounded as a whole, and one over all steps; the last ends nowhere.
-  static constexpr int SPANS = 8;
+  static constexpr int SPANS = 8, FAR = 1 << 12;
   static constexpr int64_t FIRST[SPANS + 1] = {1, 2, 3, 5, 9, 17, 33, 65, 1};
   static constexpr int64_t LAST[SPANS + 1] = {1, 2, 4, 8, 16, 32, 64, LONGEST, LONGEST};
 
@@ -91,22 +91,24 @@ class Decay {
       }
       step = f;
     }
+    float peak[SPANS + 1];
+    largest(one, peak);
     for (int i = 0; i <= SPANS; i++)
-      set(span(i), c, std::pow(beta, double(FIRST[i])), std::pow(beta, double(LAST[i])),
-          largest(one, FIRST[i], LAST[i]));
+      set(span(i), c, std::pow(beta, double(FIRST[i])), std::pow(beta, double(LAST[i])), peak[i]);
   }
 
-  // Largest S_n of steps first … last: S rises to one peak and falls. Where the peak is far away, what S never
-  // reaches: it is below Σ α^i and below α·Σ β^i.
-  static double largest(const Factors &one, int64_t first, int64_t last) {
+  // Largest S_n of each span. S rises to one peak and falls; where the peak is far away, the last span and the whole
+  // take what S never reaches: it is below Σ α^i and below α·Σ β^i.
+  static void largest(const Factors &one, float *peak) {
+    double found[SPANS + 1] = {}, before = 0;
     Factors f = one;
-    double found = 0;
-    for (int64_t n = 1; n <= last; n++, f = f.then(one)) {
-      if (n >= first && f.s < found) return found;
-      if (n >= first) found = f.s;
-      if (n > (1 << 14)) return one.a / std::max(1 - std::min(one.a, one.b), DBL_MIN);
+    for (int64_t n = 1; n < FAR && (n <= FIRST[SPANS - 1] || f.s >= before); n++, f = f.then(one)) {
+      for (int i = 0; i <= SPANS; i++)
+        if (FIRST[i] <= n && n <= LAST[i]) found[i] = std::max(found[i], f.s);
+      before = f.s;
     }
-    return found;
+    if (f.s >= before) found[SPANS - 1] = found[SPANS] = one.a / std::max(1 - std::min(one.a, one.b), DBL_MIN);
+    for (int i = 0; i <= SPANS; i++) peak[i] = flushed(found[i]);
   }
 
   SNN_INLINE void apply(const float *f, float *u, float *v, int width) const {
