@@ -1,12 +1,12 @@
 """A network fed step by step, as a camera delivers events; the same answers as the batch backend gives.
 
-State is explicit: it can be taken, put back and reset. No layer lags. Synapses work only where events and spikes
-are; neurons are updated in one pass a layer.
+State is explicit: it can be taken, put back and reset. No layer lags. The work is done by the compiled engine, only
+where events and spikes are, or without one by a dense step.
 """
 
 from __future__ import annotations
 
-import math
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -16,9 +16,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from snnface import checkpoint
+from snnface.dense_stream import DenseState
+from snnface.engine import streams
+from snnface.engine.library import library
 from snnface.errors import InputError
-from snnface.network import Head, Network, SynapticLayer
-from snnface.scatter import age_cells, fire, scatter_conv, scatter_dense
+from snnface.events import EVENT_DTYPE, pack
+from snnface.network import Head, Network
 
 
 class Tick(NamedTuple):
@@ -30,7 +33,10 @@ class Tick(NamedTuple):
 
 @dataclass(frozen=True)
 class StreamState:
-    """Everything that a stream remembers: steps so far, current and membrane of each layer ``[*shape]``."""
+    """Everything that a stream remembers: steps so far, current and membrane of each layer ``[*shape]``.
+
+    A layer without current decay (α = 0) carries no current on: its ``u`` is zero.
+    """
 
     step: int
     u: tuple[np.ndarray, ...]
@@ -63,36 +69,49 @@ class Streaming(Protocol):
 
 
 class Stream:
-    """Streams a float :class:`Network`; ``dtype``: float32 or float64."""
+    """Streams a float :class:`Network`; ``dtype``: float32 or float64.
+
+    Single precision runs in the compiled engine where there is one: a step costs what happens in it. Otherwise every
+    step goes over all neurons (:mod:`snnface.dense_stream`).
+    """
 
     def __init__(self, network: Network, dtype: type[np.floating[Any]] = np.float32) -> None:
         self.network, self.dtype = network, dtype
         self.input_shape, self.step_us, self.heads = network.input_shape, network.step_us, network.heads
         self._shapes = [layer.shape_out for layer in network.layers]
-        before = [network.input_shape, *self._shapes[:-1]]
-        self._layers = [_Layer(layer, shape, dtype) for layer, shape in zip(network.layers, before, strict=True)]
-        self._sums = np.full(math.prod(network.input_shape), -1.0)
-        self._cells = np.empty(math.prod(network.input_shape), np.int64)
-        self._step = 0
+        engine = library() if dtype is np.float32 else None
+        self._weights = None if engine is None else streams.float_weights(engine, network)
+        self.reset()
+
+    def another(self) -> Stream:
+        """A silent stream of the same network, which shares its weights."""
+        other = copy.copy(self)
+        other.reset()
+        return other
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the state that every stream has for itself."""
+        if self._weights is not None:
+            return self._weights.state_bytes
+        return sum(2 * layer.neurons for layer in self.network.layers) * np.dtype(self.dtype).itemsize
 
     def reset(self) -> None:
         """Start again at step 0 with silent neurons."""
         self._step = 0
-        for layer in self._layers:
-            layer.u.fill(0)
-            layer.v.fill(0)
+        self._state: streams.State | DenseState = (
+            DenseState(self.network, self.dtype) if self._weights is None else streams.State(self._weights)
+        )
 
     def state(self) -> StreamState:
         """A copy of the state."""
-        u, v = (tuple(_channels_first(getattr(x, name), x.shape) for x in self._layers) for name in ("u", "v"))
-        return StreamState(self._step, u, v)
+        return StreamState(*self._state.get())
 
     def restore(self, state: StreamState) -> None:
         """Go on from a state that :meth:`state` gave; raises :class:`InputError` for another network's."""
         state.check(self._shapes)
         self._step = state.step
-        for layer, u, v in zip(self._layers, state.u, state.v, strict=True):
-            layer.u[:], layer.v[:] = _channels_last(u).ravel(), _channels_last(v).ravel()
+        self._state.set(state.step, state.u, state.v)
 
     def tick(self, events: np.ndarray) -> Tick:
         """Take the events of the next step, (step·k, step·(k + 1)] µs from the start, and answer at its end.
@@ -100,78 +119,15 @@ class Stream:
         ``events``: structured ``[e]`` with fields t, x, y, p at the network's own size. Raises
         :class:`InputError` for events of another time or outside the input.
         """
-        check_step(events, self._step, self.step_us, self.input_shape)
-        cells, values = self._input(events)
-        counts = []
-        for layer in self._layers:
-            cells, values = layer.step(cells, values)
-            if layer.spiking:
-                counts.append(len(cells))
+        if self._weights is None or events.dtype != EVENT_DTYPE:
+            check_step(events, self._step, self.step_us, self.input_shape)
+            events = pack(*(events[name] for name in "txyp"))
+        if not self._state.tick(events):
+            check_step(events, self._step, self.step_us, self.input_shape)
+            raise AssertionError("the engine refused events that are in their step and place")
         self._step += 1
-        return Tick(read_heads(self._layers[-1].output(cells), self.heads), counts)
-
-    def _input(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Active input cells (numbered channels-last) and their values, as :func:`snnface.input.input_spikes`."""
-        n = self.network
-        t, x, y, p = (events[name].astype(np.int64) for name in "txyp")
-        end = (self._step + 1) * n.step_us
-        count = age_cells(t, x, y, p, end, n.tau_syn_us, n.input_shape[2], self._sums, self._cells)
-        cells = self._cells[:count]
-        values = self._sums[cells]
-        self._sums[cells] = -1
-        if n.input_mode == "graded":
-            values = np.round(values * n.payload_one).clip(max=n.payload_max) / n.payload_one
-        elif n.input_mode == "unary":
-            values = np.ones_like(values)
-        return cells, values.astype(self.dtype)
-
-
-class _Layer:
-    """One layer's weights, channels-last, and its neurons' state as flat arrays ``[N]``."""
-
-    def __init__(self, layer: SynapticLayer, before: tuple[int, ...], dtype: type[np.floating[Any]]) -> None:
-        self.layer, self.shape, self.spiking = layer, layer.shape_out, layer.spiking
-        if layer.kind == "conv":
-            grouped = layer.weight.reshape(layer.groups, -1, *layer.weight.shape[1:])
-            weight = grouped.transpose(0, 2, 3, 4, 1).reshape(-1, *layer.weight.shape[2:], grouped.shape[1])
-        else:
-            weight = _channels_last(layer.weight.reshape(-1, *before), 1).reshape(len(layer.weight), -1).T
-        self.weight = np.ascontiguousarray(weight, dtype)
-        threshold = layer.threshold if layer.spiking else math.inf
-        self.parameters = dtype(layer.alpha), dtype(layer.beta), dtype(threshold)
-        self.u, self.v, self.x = (np.zeros(layer.neurons, dtype) for _ in range(3))
-        self._spikes = np.empty(layer.neurons, np.int64)
-        self._ones = np.ones(layer.neurons, dtype)
-
-    def step(self, cells: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sources that are active and their values → the neurons that spike, and ones."""
-        a = self.layer
-        if a.kind == "conv":
-            out = self.x.reshape(*self.shape[1:], self.shape[0])
-            group_in = a.weight.shape[1]
-            scatter_conv(cells, values, self.weight, a.shape_in[2], a.stride, a.padding, a.dilation, group_in, out)
-        else:
-            scatter_dense(cells, values, self.weight, self.x)
-        count = fire(self.x, self.u, self.v, *self.parameters, self._spikes)
-        return self._spikes[:count], self._ones[:count]
-
-    def output(self, spikes: np.ndarray) -> np.ndarray:
-        """What the heads read, ``[N]`` channels first: the membrane, or the spikes of a spiking layer."""
-        values = self.v
-        if self.spiking:
-            values = np.zeros_like(self.v)
-            values[spikes] = 1
-        return _channels_first(values, self.shape).ravel()
-
-
-def _channels_first(flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A copy of ``[N]`` channels-last as ``shape``, (C, H, W) or (N,)."""
-    return flat.reshape(*shape[1:], shape[0]).transpose(-1, *range(len(shape) - 1)).copy()
-
-
-def _channels_last(values: np.ndarray, axis: int = 0) -> np.ndarray:
-    """``[..., C, H, W]`` with C at ``axis`` → ``[..., H, W, C]``."""
-    return np.moveaxis(values, axis, -1)
+        counts = [int(n) for n, layer in zip(self._state.counts, self.network.layers, strict=True) if layer.spiking]
+        return Tick(read_heads(self._state.readout, self.heads), counts)
 
 
 def read_heads(readout: np.ndarray, heads: Mapping[str, Head]) -> dict[str, np.ndarray]:
