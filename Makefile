@@ -10,7 +10,7 @@ TORCH_INDEX ?=
 # Size of the long evaluation: small (minutes), standard (hours on 2 cores), full.
 SIZE ?= standard
 
-.PHONY: demo test results lint types format check clean venv engine docs
+.PHONY: demo test results bench peers lint types format check clean venv engine docs
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make results  the long evaluation behind the tables (SIZE=small|standard|full), resumable"
 	@echo "make check    tests, lint and types, as CI runs them"
 	@echo "make engine   compile the native engine again, where its sources changed"
+	@echo "make bench    this package beside other libraries: out/bench/train.json and stream.json"
 	@echo "make format   rewrite the code in the house's format"
 
 venv: engine
@@ -46,6 +47,16 @@ test: venv
 
 results: venv
 	$(BIN)/snnface results --out out/results --size $(SIZE) --resume
+
+# The other libraries without their dependencies, some of which would replace torch (torchvision, torchaudio) or are
+# not needed here; what they do import comes beside them.
+peers: venv
+	$(BIN)/python -m pip install --quiet --no-deps norse nirtorch spikingjelly sinabs
+	$(BIN)/python -m pip install --quiet "loguru<1" pbr
+
+bench: peers
+	$(BIN)/snnface bench train --out out/bench/train.json
+	$(BIN)/snnface bench stream --out out/bench/stream.json
 
 lint: venv
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""The benchmark: this package beside other libraries, the same numbers checked before a time counts."""

@@ -1,0 +1,134 @@
+"""A training step: forward, backward, Adam. Every way to compute it, by name."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from snnface.backends import native
+from snnface.engine import library
+from snnface.forward import Layer, Run, run_reference
+from snnface.network import Network
+from snnface.neuron import Lif
+from snnface.surrogate import Surrogate
+from snnface.synapse import Conv
+from snnface.training.bench import floor
+from snnface.training.bench.implementation import Done, Implementation, Start, Step
+from snnface.training.bench.peers.network import ORDERS
+from snnface.training.bench.workload import BETA, LAYOUTS, PADDING, STEP_US, STRIDE, SUPPORT, THRESHOLD, Problem
+
+
+def _peer(module: str, network: str, compiled: bool) -> Callable[[Path, dict[str, Any]], Start]:
+    def prepare(problem: Path, options: dict[str, Any]) -> Start:
+        kind = getattr(importlib.import_module(f"snnface.training.bench.peers.{module}"), network)
+        p = Problem.load(problem)
+        x = torch.from_numpy(p.dense())
+        layout = LAYOUTS[options["layout"]]
+        x = x.flatten(0, 1).contiguous(memory_format=layout).unflatten(0, x.shape[:2])
+        labels = torch.from_numpy(p.labels)
+        imported(compiled)
+
+        def start() -> Step:
+            *convolutions, last = (torch.from_numpy(w) for w in p.weights)
+            net = kind(convolutions, p.workload.reset, options["order"]).to(memory_format=layout)
+            head = torch.nn.Parameter(last.clone())
+            rates = torch.compile(net.rates) if compiled else net.rates
+            return training_step(lambda: rates(x), [*net.parameters(), head], head, labels)
+
+        return start
+
+    return prepare
+
+
+def imported(compiled: bool = False) -> None:
+    """Load what torch would import during the first step: an optimiser's first step loads half of its compiler."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.sum().backward()
+    torch.optim.Adam([parameter]).step()
+    if compiled:
+        torch.compile(lambda y: y + 1)(parameter)
+
+
+def training_step(rates: Callable[[], Tensor], parameters: Sequence[Tensor], head: Tensor, labels: Tensor) -> Step:
+    """A step of Adam on the cross-entropy of ``rates() @ headᵀ``; its number is the loss before the step."""
+    learned = [p for p in parameters if p.requires_grad]
+    optimiser = torch.optim.Adam(learned, lr=1e-3)
+
+    def step() -> Done:
+        optimiser.zero_grad(set_to_none=True)
+        begin = time.perf_counter()
+        loss = F.cross_entropy(rates() @ head.T, labels)
+        forward = time.perf_counter() - begin
+        loss.backward()
+        optimiser.step()
+        return Done(float(loss.detach()), forward)
+
+    return step
+
+
+def _forms(orders: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+    return tuple({"order": order, "layout": layout} for order in orders for layout in LAYOUTS)
+
+
+def _peers() -> list[Implementation]:
+    libraries = {
+        "snntorch": ("snntorch", "SnnTorch", ORDERS),
+        "norse": ("norse", "Norse", ORDERS),
+        "spikingjelly": ("spikingjelly", "SpikingJelly", ORDERS),
+        "spikingjelly_multi": ("spikingjelly", "SpikingJellyMulti", ("layer",)),
+        "sinabs": ("sinabs", "Sinabs", ("layer",)),
+    }
+    return [
+        Implementation(
+            name + suffix, "peer", _peer(module, network, bool(suffix)), "exact", module, forms=_forms(orders)
+        )
+        for suffix in ("", "_compile")
+        for name, (module, network, orders) in libraries.items()
+    ]
+
+
+def _own(run: Run, surrogate: Surrogate) -> Callable[[Path, dict[str, Any]], Start]:
+    def prepare(problem: Path, options: dict[str, Any]) -> Start:
+        p = Problem.load(problem)
+        batch, coding, labels = (
+            p.events(),
+            Network((2, 1, 1), STEP_US, math.inf, "unary", ()),
+            torch.from_numpy(p.labels),
+        )
+        imported()
+
+        def start() -> Step:
+            parameters = [torch.nn.Parameter(torch.from_numpy(w.copy())) for w in p.weights]
+            neuron = Lif(0.0, BETA, THRESHOLD, surrogate, reset=p.workload.reset)  # type: ignore[arg-type]
+            conv = Conv((STRIDE, STRIDE), (PADDING, PADDING))
+            layers = [Layer(w, neuron, conv) for w in parameters[:-1]]
+            return training_step(lambda: run(batch, coding, layers).rates[-1], parameters, parameters[-1], labels)
+
+        return start
+
+    return prepare
+
+
+def native_engine() -> bool:
+    """Whether the engine is built and runs here."""
+    return library.library() is not None
+
+
+#: The peers' own, and the compact one whose sparse evaluation equals its dense one.
+_EXACT, _SPARSE = Surrogate("atan", 2.0), Surrogate("triangle", 1 / SUPPORT)
+_OWN = [
+    Implementation("snnface native", "own", _own(native.run, _EXACT), "exact", available=native_engine),
+    Implementation("snnface native sparse", "own", _own(native.run, _SPARSE), "sparse", available=native_engine),
+    Implementation("snnface torch", "own", _own(run_reference, _EXACT), "exact"),
+]
+_FLOORS = [Implementation(f"floor {kind}", "floor", floor.prepare(kind), kind) for kind in ("exact", "sparse")]
+
+IMPLEMENTATIONS = {i.name: i for i in (*_OWN, *_peers(), *_FLOORS)}
