@@ -9,15 +9,17 @@
 //   states     [chunk][position][width]
 // A dense layer is a convolution whose kernel is as large as its input; groups are weights of zero in between.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <utility>
 
+#include "pool.h"
 #include "simd.h"
 
 // One layer as the caller describes it. Pairs are (y, x); weight [out_c][in_c / groups][kH][kW]; the decays of
-// current and membrane and the threshold are [out_c]. surrogate: 0 fast sigmoid, 1 atan, 2 triangle, 3 box.
+// current and membrane and the threshold are [out_c]. surrogate: see enum Surrogate.
 extern "C" struct snn_layer {
   int32_t in_c, in_h, in_w, out_c, out_h, out_w;
   int32_t kernel[2], stride[2], padding[2], dilation[2], groups;
@@ -33,6 +35,8 @@ constexpr int PADDING = 3;
 
 // A threshold that no membrane passes: that of padding and of the readout. Finite, so that nothing becomes NaN.
 constexpr float NEVER = 3e38f;
+
+enum Surrogate { FAST_SIGMOID = 0, ATAN = 1, TRIANGLE = 2 };
 
 // Steps of a block: neurons are carried through a block at a time, states are kept between blocks.
 constexpr int STEPS = 32;
@@ -111,18 +115,25 @@ SNN_INLINE void sources(const snn_layer &l, int y, int x, F f) {
 
 inline int rounded(int n, int to) { return (n + to - 1) / to * to; }
 
-// Calls f(out channel, row, index of the weight in the caller's order).
+// Calls f(out channel, count, row, index, stride) for runs of up to 16 out channels that share a row and a group of 16:
+// their weights stand at index, index + stride, … in the caller's order. A thread takes its share of the out channels.
 template <class F>
-inline void each_weight(const Layer &l, F f) {
+inline void each_weight(const Layer &l, int thread, int threads, F f) {
   const snn_layer &is = l.is;
   const int in = is.in_c / is.groups, out = is.out_c / is.groups, taps = l.taps;
-  for (int o = 0; o < is.out_c; o++)
-    for (int c = 0; c < in; c++)
-      for (int k = 0; k < taps; k++) f(o, k * l.in_stride + o / out * in + c, (size_t(o) * in + c) * taps + k);
+  const size_t stride = size_t(in) * taps;
+  for (int first = thread * GROUP; first < is.out_c; first += threads * GROUP)
+    for (int o = first, end = 0; o < std::min(first + GROUP, is.out_c); o = end) {
+      end = std::min({first + GROUP, is.out_c, (o / out + 1) * out});
+      for (int c0 = 0; c0 < in; c0 += GROUP)  // blocks that fit the cache in both orders
+        for (int k = 0; k < taps; k++)
+          for (int c = c0; c < std::min(c0 + GROUP, in); c++)
+            f(o, end - o, k * l.in_stride + o / out * in + c, (size_t(o) * in + c) * taps + k, stride);
+    }
 }
 
 // `before`: the layer whose spikes this one takes; nullptr for the first, which takes events.
-inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients) {
+inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients, int threads) {
   Layer l;
   l.is = is;
   l.in_stride = before ? before->out_stride : is.in_c;
@@ -134,19 +145,24 @@ inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients
   l.taps = is.kernel[0] * is.kernel[1];
   l.rows = l.taps * l.in_stride;
   l.weight = Buffer<float>(l.chunks * l.chunk_weights());
-  each_weight(l, [&](int o, int row, size_t i) {
-    l.chunk_weight(o / l.width)[size_t(row) * l.width + o % l.width] = is.weight[i];
-  });
-  if (gradients && before) {
-    l.across = Buffer<float>(size_t(l.rows) * l.out_stride);
-    l.down = Buffer<float>(size_t(l.rows) * l.out_stride);
-    const int width = before->width;
-    each_weight(l, [&](int o, int row, size_t i) {
-      l.across[size_t(row) * l.out_stride + o] = is.weight[i];
+  const bool back = gradients && before, single = back && before->is.surrogate == TRIANGLE;
+  if (back) l.down = Buffer<float>(size_t(l.rows) * l.out_stride);
+  if (single) l.across = Buffer<float>(size_t(l.rows) * l.out_stride);
+  parallel(threads, [&](int thread, int n) {
+    const int width = back ? before->width : 1;
+    each_weight(l, thread, n, [&](int o, int count, int row, size_t i, size_t stride) {
+      const float *from = is.weight + i;
+      float *to = l.chunk_weight(o / l.width) + size_t(row) * l.width + o % l.width;
+      for (int j = 0; j < count; j++) to[j] = from[j * stride];
+      if (!back) return;
       const int tap = row / l.in_stride, c = row % l.in_stride;
-      l.down[((size_t(c / width) * l.taps + tap) * l.out_stride + o) * width + c % width] = is.weight[i];
+      float *down = &l.down[((size_t(c / width) * l.taps + tap) * l.out_stride + o) * width + c % width];
+      for (int j = 0; j < count; j++) down[size_t(j) * width] = from[j * stride];
+      if (!single) return;
+      float *across = &l.across[size_t(row) * l.out_stride + o];
+      for (int j = 0; j < count; j++) across[j] = from[j * stride];
     });
-  }
+  });
   l.alpha = Buffer<float>(l.out_stride), l.beta = Buffer<float>(l.out_stride);
   l.threshold = Buffer<float>(l.out_stride);
   l.current = false;

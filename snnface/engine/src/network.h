@@ -187,7 +187,7 @@ void backward_rows(const Run &run, int l, int clip, int block, Share share, cons
   const int wide = a.is.out_w, positions = a.positions(), steps = run.block_steps(block), begin = block * STEPS;
   const int32_t *needed = run.kept[l].needed.get() + size_t(clip) * positions;
   const Slope slope{splat(a.is.slope)};
-  const bool compact = a.is.spiking && a.is.surrogate == 2;
+  const bool compact = a.is.spiking && a.is.surrogate == TRIANGLE;
   const Group width_of_slope = splat(1.f / a.is.slope);
   std::vector<Tap> taps(above ? above->taps : 0);
   float *membrane = scratch.membrane.get(), *current = a.is.learn ? scratch.current.get() : nullptr;
@@ -314,8 +314,8 @@ inline void backward_layer(const Run &run, int l, int clip, int block, Share sha
                                                                            scratch);
     };
     switch (run.layers[l].is.surrogate) {
-      case 0: return with(FastSigmoid{splat(1.f)});
-      case 1: return with(Atan{splat(1.f)});
+      case FAST_SIGMOID: return with(FastSigmoid{splat(1.f)});
+      case ATAN: return with(Atan{splat(1.f)});
       default: return with(Triangle{splat(1.f)});
     }
   });
@@ -378,6 +378,7 @@ inline void forward(Run &run) {
   const int n = run.threads, layers = int(run.layers.size());
   if (clip_by_clip(run.clips, n)) {
     parallel(n, [&](int thread, int threads) {
+      NoDenormals quick;
       std::vector<Scratch> scratch;
       scratch.push_back(make_scratch(run, false));
       Work work = make_work(run, false);
@@ -404,6 +405,7 @@ inline void forward(Run &run) {
       begin_block(run, clip, block, work);
       for (int l = 0; l < layers; l++)
         parallel(n, [&](int thread, int threads) {
+          NoDenormals quick;
           forward_layer(run, l, clip, block, share_of(run.layers[l], thread, threads), work, scratch[thread]);
         });
     }
@@ -426,6 +428,7 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
   };
   if (clip_by_clip(run.clips, n)) {
     parallel(n, [&](int thread, int threads) {
+      NoDenormals quick;
       Work work = make_work(run, true);
       for (int clip = thread; clip < run.clips; clip += threads) {
         anew(work);
@@ -441,6 +444,7 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
       for (int block = run.blocks - 1; block >= 0; block--)
         for (int l = layers - 1; l >= 0; l--)
           parallel(n, [&](int thread, int threads) {
+            NoDenormals quick;
             backward_layer(run, l, clip, block, share_of(run.layers[l], thread, threads), given, work,
                            scratch[thread]);
           });
@@ -448,14 +452,17 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
   }
   for (int l = 0; l < layers; l++) {
     const Layer &a = run.layers[l];
-    for (int i = 1; i < n; i++) {
-      for (size_t j = 0; j < scratch[0].weight[l].size(); j++) scratch[0].weight[l][j] += scratch[i].weight[l][j];
-      for (size_t j = 0; j < scratch[0].learned[l].size(); j++) scratch[0].learned[l][j] += scratch[i].learned[l][j];
-    }
-    const float *weight = scratch[0].weight[l].get();
-    each_weight(a, [&](int o, int row, size_t i) {
-      out[l].weight[i] = weight[(size_t(o / GROUP) * (a.rows + PADDING) + row) * GROUP + o % GROUP];
+    parallel(n, [&](int thread, int threads) {
+      each_weight(a, thread, threads, [&](int o, int count, int row, size_t i, size_t stride) {
+        const size_t at = (size_t(o / GROUP) * (a.rows + PADDING) + row) * GROUP + o % GROUP;
+        float sum[GROUP] = {};
+        for (const Scratch &s : scratch)
+          for (int j = 0; j < count; j++) sum[j] += s.weight[l][at + j];
+        for (int j = 0; j < count; j++) out[l].weight[i + j * stride] = sum[j];
+      });
     });
+    for (int i = 1; i < n; i++)
+      for (size_t j = 0; j < scratch[0].learned[l].size(); j++) scratch[0].learned[l][j] += scratch[i].learned[l][j];
     if (a.is.learn)
       for (int k = 0; k < 3; k++)
         for (int c = 0; c < a.is.out_c; c++)

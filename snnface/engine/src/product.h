@@ -17,6 +17,7 @@ template <int M, int G>
 SNN_INLINE void tile(const Tap *taps, int n, int from, int channels, int stride, float *out) {
   constexpr int W = G * GROUP;
   Group sum[M][G];
+  SNN_UNROLL
   for (int m = 0; m < M; m++)
     for (int i = 0; i < G; i++) sum[m][i] = splat(0.f);
   for (int q = 0; q < n; q++) {
@@ -24,12 +25,14 @@ SNN_INLINE void tile(const Tap *taps, int n, int from, int channels, int stride,
     for (int k = 0; k < channels; k++, b += W) {
       Group w[G];
       for (int i = 0; i < G; i++) w[i] = load(b + i * GROUP);
+      SNN_UNROLL
       for (int m = 0; m < M; m++) {
         const Group x = splat(a[size_t(m) * stride + k]);
         for (int i = 0; i < G; i++) sum[m][i] = multiply_add(x, w[i], sum[m][i]);
       }
     }
   }
+  SNN_UNROLL
   for (int m = 0; m < M; m++)
     for (int i = 0; i < G; i++) store(out + size_t(from + m) * W + i * GROUP, sum[m][i]);
 }
@@ -41,18 +44,15 @@ SNN_INLINE void tiles(const Tap *taps, int n, int from, int to, int channels, in
     if (from < to) tiles<M / 2, G>(taps, n, from, to, channels, stride, out);
 }
 
-// Rows of a tile: as many sums as the registers hold.
-template <int G>
-constexpr int tile_rows() {
-  return LANES == 16 ? 24 / G : LANES == 8 ? 6 : 2;
-}
+// Rows of a tile: as many sums and addresses as the registers hold.
+constexpr int TILE_ROWS = LANES == 16 ? 12 : LANES == 8 ? 6 : 2;
 
 }  // namespace detail
 
 // out [STEPS][width], steps from … to: all channels of a chunk.
 template <int G>
 inline void product(const Tap *taps, int n, int from, int to, int channels, int stride, float *out) {
-  detail::tiles<detail::tile_rows<G>(), G>(taps, n, from, to, channels, stride, out);
+  detail::tiles<detail::TILE_ROWS, G>(taps, n, from, to, channels, stride, out);
 }
 
 namespace detail {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#if defined(__AVX512F__) || defined(__AVX2__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -23,6 +23,9 @@ constexpr int PARTS = GROUP / LANES;
 using Word = uint16_t;
 
 #define SNN_INLINE inline __attribute__((always_inline))
+
+// Before a loop whose sums must stay in registers.
+#define SNN_UNROLL _Pragma("GCC unroll 24")
 
 typedef float vfloat __attribute__((vector_size(LANES * 4)));
 typedef float vfloat_any __attribute__((vector_size(LANES * 4), aligned(4)));
@@ -153,5 +156,17 @@ SNN_INLINE int list_bits(Word bits, uint32_t base, uint32_t *out) {
   return n;
 #endif
 }
+
+// While one lives, numbers below 1e-38 count as zero on this thread: decaying states would become them, and slow.
+class NoDenormals {
+#if defined(__SSE2__)
+ public:
+  NoDenormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
+  ~NoDenormals() { _mm_setcsr(before_); }
+
+ private:
+  unsigned before_;
+#endif
+};
 
 }  // namespace snn

@@ -31,8 +31,9 @@ inline StreamScratch &stream_scratch() {
   return scratch;
 }
 
-// The spikes of a layer, or the membranes of a readout, [channels][positions].
-inline void read_spikes(const Active &spikes, int positions, float *out) {
+// Ones where a layer spikes, [channels][positions].
+template <class T>
+inline void read_spikes(const Active &spikes, int positions, T *out) {
   for (size_t i = 0; i < spikes.position.size(); i++)
     for (uint32_t j = spikes.first[i]; j < spikes.first[i + 1]; j++)
       out[size_t(spikes.channel[j]) * positions + spikes.position[i]] = 1;

@@ -21,7 +21,7 @@ inline Run *run_forward(const snn_layer *layers, int count, const Events &events
   run->blocks = (steps + STEPS - 1) / STEPS;
   run->layers.reserve(count);
   for (int l = 0; l < count; l++)
-    run->layers.push_back(make_layer(layers[l], l ? &run->layers[l - 1] : nullptr, keeps));
+    run->layers.push_back(make_layer(layers[l], l ? &run->layers[l - 1] : nullptr, keeps, threads));
   for (int l = 0; l < count; l++) {
     const Layer &a = run->layers[l];
     const size_t blocks = size_t(clips) * run->blocks, later = size_t(clips) * (run->blocks - 1);

@@ -1,0 +1,260 @@
+// Streaming of a quantised network in the chip's arithmetic (hardware/fixed_point.py), bit for bit.
+//
+// Decay with truncation has no closed form, so a position's neurons are computed in every step until they are at
+// rest (u = v = 0), which truncation reaches. Synapses work where events and spikes are. Sums of weights stay below
+// 2^24 and are exact in float.
+#pragma once
+#include "stream.h"
+
+// Neurons of one layer. Each parameter is [out_c] or, where `by_position`, [out_c][out_h][out_w]; in the order
+// 4096 − iDecay, 4096 − vDecay, threshold, bias: the latter two as they stand, before the shift by 6 bits.
+extern "C" struct snn_integer_neurons {
+  int32_t spiking;
+  int32_t by_position[4];
+  const int32_t *parameter[4];
+};
+
+namespace snn {
+
+constexpr int32_t STATE_LIMIT = 1 << 23, STATE_SHIFT = 6;
+
+typedef uint32_t vuint __attribute__((vector_size(LANES * 4)));
+typedef int32_t vint_any __attribute__((vector_size(LANES * 4), aligned(4)));
+
+// Truncation of m·keep / 4096 towards zero, in 32 bits: high and low 12 bits apart.
+SNN_INLINE vint decayed(vint m, vint keep) {
+  const vint sign = m < 0;
+  const vuint size = (vuint)((m ^ sign) - sign), k = (vuint)keep;
+  const vint kept = (vint)((size >> 12) * k + ((size & 4095) * k >> 12));
+  return (kept ^ sign) - sign;
+}
+
+SNN_INLINE vint chosen(vint mask, vint yes, vint no) { return (yes & mask) | (no & ~mask); }
+
+class IntegerLayer {
+ public:
+  Synapses synapses;
+
+  IntegerLayer(const snn_stream_synapses &s, const snn_integer_neurons &n) : synapses(s), spiking_(n.spiking) {
+    for (int i = 0; i < PARAMETERS; i++) fill(i, n);
+    const Buffer<int32_t> &threshold = parameter_[THRESHOLD], &bias = parameter_[BIAS];
+    always_ = false;
+    for (size_t j = 0; j < threshold.size(); j++) always_ |= threshold[j] < 0;
+    for (size_t j = 0; j < bias.size(); j++) always_ |= bias[j] != 0;
+  }
+
+  bool spiking() const { return spiking_; }
+  size_t state_bytes() const { return synapses.neurons() * 2 * sizeof(int32_t) + synapses.positions(); }
+
+  struct State {
+    Buffer<int32_t> u, v;
+    Buffer<uint8_t> busy;        // whether the position is in the list
+    std::vector<int32_t> list;   // positions that the next step computes whatever comes
+    int64_t wraps = 0;           // how often a current wrapped
+    int32_t peak = 0;            // largest magnitude of a readout's membrane, before saturation
+  };
+
+  State silence() const {
+    State s;
+    s.u = Buffer<int32_t>(synapses.neurons());
+    s.v = Buffer<int32_t>(synapses.neurons());
+    s.busy = Buffer<uint8_t>(synapses.positions());
+    wake(&s);
+    return s;
+  }
+
+  // `sums` has room for this layer's neurons, is zero and is left so.
+  void step(State *s, const Active &from, float *sums, Active *spikes) const {
+    synapses.add(from, sums, [&](int p) {
+      if (s->busy[p]) return;
+      s->busy[p] = 1;
+      s->list.push_back(p);
+    });
+    spikes->clear(false);
+    size_t left = 0;
+    for (int p : s->list) {
+      s->busy[p] = advance(s, p, sums, spikes) || always_;
+      if (s->busy[p]) s->list[left++] = p;
+    }
+    s->list.resize(left);
+  }
+
+  void get(const State &s, int32_t *u, int32_t *v) const {
+    channels_first(s.u.get(), synapses.positions(), width(), synapses.is().out_c, u);
+    channels_first(s.v.get(), synapses.positions(), width(), synapses.is().out_c, v);
+  }
+  void set(State *s, const int32_t *u, const int32_t *v) const {
+    channels_last(u, synapses.positions(), width(), synapses.is().out_c, s->u.get());
+    channels_last(v, synapses.positions(), width(), synapses.is().out_c, s->v.get());
+    s->wraps = s->peak = 0;
+    wake(s);
+  }
+
+ private:
+  enum { KEEP_U, KEEP_V, THRESHOLD, BIAS, PARAMETERS };
+  Buffer<int32_t> parameter_[PARAMETERS];  // [positions or 1][width]
+  size_t stride_[PARAMETERS];              // from one position to the next
+  bool spiking_, always_;                  // whether no position ever comes to rest
+
+  int width() const { return synapses.width; }
+
+  void fill(int i, const snn_integer_neurons &n) {
+    const int positions = n.by_position[i] ? synapses.positions() : 1, channels = synapses.is().out_c;
+    stride_[i] = n.by_position[i] ? width() : 0;
+    parameter_[i] = Buffer<int32_t>(size_t(positions) * width());
+    channels_last(n.parameter[i], positions, width(), channels, parameter_[i].get());
+    if (i == THRESHOLD || i == BIAS)
+      for (size_t j = 0; j < parameter_[i].size(); j++) parameter_[i][j] *= 1 << STATE_SHIFT;
+  }
+
+  // One step of the neurons of a position; whether any of them is not at rest.
+  SNN_INLINE bool advance(State *s, int p, float *sums, Active *spikes) const {
+    const size_t at = size_t(p) * width();
+    uint32_t *list = spikes->room(width() + GROUP);
+    int fired = 0;
+    vint wraps{}, peak{}, any{};
+    for (int c = 0; c < width(); c += GROUP) {
+      Group spike;
+      for (int i = 0; i < PARTS; i++) {
+        const int lane = c + i * LANES;
+        auto parameter = [&](int which) {
+          return (vint) * (const vint_any *)&parameter_[which][p * stride_[which] + lane];
+        };
+        auto *x = (vfloat_any *)(sums + at + lane);
+        auto *us = (vint_any *)&s->u[at + lane], *vs = (vint_any *)&s->v[at + lane];
+        const vint sum = __builtin_convertvector((vfloat)*x, vint);
+        *x = vfloat{};
+        vint u = (vint)((vuint)decayed(*us, parameter(KEEP_U)) + ((vuint)sum << STATE_SHIFT));
+        const vint over = u > STATE_LIMIT, under = u <= -STATE_LIMIT;
+        u -= (over & (2 * STATE_LIMIT)) - (under & (2 * STATE_LIMIT));
+        wraps -= over + under;
+        vint v = decayed(*vs, parameter(KEEP_V)) + u + parameter(BIAS);
+        const vint size = chosen(v < 0, -v, v);
+        peak = chosen(size > peak, size, peak);
+        v = chosen(v >= STATE_LIMIT, vint{} + (STATE_LIMIT - 1), v);
+        v = chosen(v <= -STATE_LIMIT, vint{} + (1 - STATE_LIMIT), v);
+        const vint beyond = v > parameter(THRESHOLD);
+        v &= ~beyond;
+        spike.part[i] = __builtin_convertvector(-beyond, vfloat);
+        any |= u | v;
+        *us = u, *vs = v;
+      }
+      if (!spiking_) continue;
+      if (const Word bits = greater(spike, splat(0.f))) fired += list_bits(bits, uint32_t(c), list + fired);
+    }
+    if (fired) spikes->close(p, uint32_t(fired));
+    int32_t busy = 0;
+    for (int j = 0; j < LANES; j++) {
+      s->wraps += wraps[j];
+      s->peak = std::max<int32_t>(s->peak, peak[j]);
+      busy |= any[j];
+    }
+    return busy;
+  }
+
+  void wake(State *s) const {
+    s->list.clear();
+    for (int p = 0; p < synapses.positions(); p++) {
+      int32_t any = always_;
+      for (int c = 0; c < width(); c++) any |= s->u[size_t(p) * width() + c] | s->v[size_t(p) * width() + c];
+      s->busy[p] = any != 0;
+      if (any) s->list.push_back(p);
+    }
+  }
+};
+
+struct IntegerNetwork {
+  snn_stream_coding coding;
+  std::vector<IntegerLayer> layers;
+  size_t most = 0;  // neurons of the largest layer
+};
+
+// The state of one stream and nothing else. Its network must outlive it.
+struct IntegerStream {
+  const IntegerNetwork *network;
+  int64_t step = 0;
+  std::vector<IntegerLayer::State> layers;
+
+  explicit IntegerStream(const IntegerNetwork *n) : network(n) {
+    for (const IntegerLayer &layer : n->layers) layers.push_back(layer.silence());
+  }
+};
+
+}  // namespace snn
+
+// The weights are whole numbers of which no neuron's sum ever reaches 2^23.
+SNN_API void *snn_integer_network_new(const snn_stream_coding *coding, int32_t layers,
+                                      const snn_stream_synapses *synapses, const snn_integer_neurons *neurons) {
+  return snn::guarded<void *>(nullptr, [&] {
+    auto network = std::make_unique<snn::IntegerNetwork>();
+    network->coding = *coding;
+    for (int i = 0; i < layers; i++) {
+      network->layers.emplace_back(synapses[i], neurons[i]);
+      network->most = std::max(network->most, network->layers.back().synapses.neurons());
+    }
+    return network.release();
+  });
+}
+
+SNN_API void snn_integer_network_free(void *network) { delete static_cast<snn::IntegerNetwork *>(network); }
+
+SNN_API void *snn_integer_new(const void *network) {
+  return snn::guarded<void *>(nullptr,
+                              [&] { return new snn::IntegerStream(static_cast<const snn::IntegerNetwork *>(network)); });
+}
+
+SNN_API void snn_integer_free(void *stream) { delete static_cast<snn::IntegerStream *>(stream); }
+
+// Bytes of a stream's state, beside its lists of positions that are not at rest.
+SNN_API int64_t snn_integer_bytes(const void *network) {
+  size_t bytes = 0;
+  for (const auto &layer : static_cast<const snn::IntegerNetwork *>(network)->layers) bytes += layer.state_bytes();
+  return int64_t(bytes);
+}
+
+// As snn_stream_tick; payloads enter whole. `readout` holds membranes (or 0 and 1 of spikes).
+SNN_API int32_t snn_integer_tick(void *stream, const snn_event *events, int64_t n, int32_t *readout,
+                                 int64_t *counts) {
+  return snn::guarded<int32_t>(SNN_STREAM_NO_MEMORY, [&] {
+    auto &s = *static_cast<snn::IntegerStream *>(stream);
+    auto &scratch = snn::stream_scratch();
+    snn::Active *from = &scratch.active[0], *to = &scratch.active[1];
+    if (scratch.sums.size() < s.network->most) scratch.sums = snn::Buffer<float>(s.network->most);
+    if (!scratch.input.active(s.network->coding, s.step, events, n, from)) return int32_t(SNN_STREAM_REFUSED);
+    for (size_t i = 0; i < s.layers.size(); i++, std::swap(from, to)) {
+      s.network->layers[i].step(&s.layers[i], *from, scratch.sums.get(), to);
+      counts[i] = to->count();
+    }
+    s.step++;
+    const snn::IntegerLayer &last = s.network->layers.back();
+    const int positions = last.synapses.positions(), channels = last.synapses.is().out_c;
+    if (last.spiking()) {
+      std::fill(readout, readout + size_t(channels) * positions, 0);
+      snn::read_spikes(*from, positions, readout);
+    } else {
+      snn::channels_first(s.layers.back().v.get(), positions, last.synapses.width, channels, readout);
+    }
+    return int32_t(SNN_STREAM_DONE);
+  });
+}
+
+// Since the stream began or its state was set: how often currents wrapped in each layer, and the largest magnitude
+// of the last layer's membranes before they saturate.
+SNN_API int32_t snn_integer_range(const void *stream, int64_t *wraps) {
+  const auto &s = *static_cast<const snn::IntegerStream *>(stream);
+  for (size_t i = 0; i < s.layers.size(); i++) wraps[i] = s.layers[i].wraps;
+  return s.layers.back().peak;
+}
+
+// Currents and voltages of every layer, [channels][positions] each. Returns the steps so far.
+SNN_API int64_t snn_integer_state_get(void *stream, int32_t *const *u, int32_t *const *v) {
+  const auto &s = *static_cast<const snn::IntegerStream *>(stream);
+  for (size_t i = 0; i < s.layers.size(); i++) s.network->layers[i].get(s.layers[i], u[i], v[i]);
+  return s.step;
+}
+
+SNN_API void snn_integer_state_set(void *stream, int64_t step, const int32_t *const *u, const int32_t *const *v) {
+  auto &s = *static_cast<snn::IntegerStream *>(stream);
+  s.step = step;
+  for (size_t i = 0; i < s.layers.size(); i++) s.network->layers[i].set(&s.layers[i], u[i], v[i]);
+}
