@@ -16,10 +16,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from snnface.backends import run_fastest
 from snnface.batch import EventBatch
 from snnface.errors import InputError
 from snnface.facs import AUS, EXPRESSIONS
-from snnface.forward import Layer, Run, Trace, run_reference
+from snnface.forward import Layer, Run, Trace
 from snnface.heads import decode
 from snnface.input import InputSpikes, coded
 from snnface.network import Head, Network, SynapticLayer, conv_shape
@@ -230,9 +231,9 @@ class Encoder(nn.Module):
     def forward(self, batch: EventBatch, run: Run | None = None) -> tuple[dict[str, Tensor], Trace]:
         """Answers of every step (name → ``[T, B, size]``) and the trace of spikes and readout.
 
-        ``run``: what computes the layers, :func:`snnface.forward.run_reference` by default.
+        ``run``: what computes the layers, :func:`snnface.backends.run_fastest` by default.
         """
-        trace = (run or run_reference)(batch, self.config, self.layers())
+        trace = (run or run_fastest)(batch, self.config, self.layers())
         return decode(trace.readout, self.heads), trace
 
     @torch.no_grad()
@@ -263,7 +264,7 @@ class Encoder(nn.Module):
             for _ in range(rounds):
                 gain = (low * high).sqrt()
                 spikes = lif(x * gain.view(per_channel), layer.neuron)[0]
-                busy = spikes.transpose(0, 2).flatten(1).mean(1) > rate
+                busy = spikes.mean((0, 1, *range(3, x.dim()))) > rate
                 high, low = torch.where(busy, gain, high), torch.where(busy, low, gain)
             gain = (low * high).sqrt()
             most = torch.full_like(gain, GAIN_MOST) * layer.neuron.threshold

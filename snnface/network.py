@@ -44,6 +44,8 @@ class SynapticLayer:
     def __post_init__(self) -> None:
         if self.kind not in ("conv", "dense"):
             raise ValueError(f"layer {self.name}: kind {self.kind!r} is neither 'conv' nor 'dense'")
+        if self.reset not in ("zero", "subtract"):
+            raise ValueError(f"layer {self.name}: reset {self.reset!r} is neither 'zero' nor 'subtract'")
         expected = (
             conv_shape(self.shape_in, self.weight.shape, self.stride, self.padding, self.dilation)
             if self.kind == "conv"

@@ -32,6 +32,10 @@ class Lif:
     ``truncate``: no gradient crosses from a step that is a multiple of it to the step before (the state does), in
     steps counted from the call's first. ``smooth``: the surrogate's primitive takes the spike's place, in the output
     and in the reset: no longer spikes, but a smooth function, whose gradients can be checked.
+
+    Raises
+    ------
+    InputError: another reset, or a truncation below 1 step.
     """
 
     alpha: float | Tensor
@@ -42,6 +46,12 @@ class Lif:
     reset: Literal["zero", "subtract"] = "zero"
     truncate: int | None = None
     smooth: bool = False
+
+    def __post_init__(self) -> None:
+        if self.reset not in ("zero", "subtract"):
+            raise InputError("neuron", f"reset {self.reset!r} is unknown", "Use zero or subtract")
+        if self.truncate is not None and self.truncate < 1:
+            raise InputError("neuron", f"gradients cut every {self.truncate} steps", "Give 1 step or more, or None")
 
     def cut(self, step: int) -> bool:
         """Whether the gradient stops on its way from this step to the step before."""
@@ -135,11 +145,12 @@ class _Lif(torch.autograd.Function):
         a, b, theta = (per_channel(p, x) for p in (alpha, beta, threshold))
         start = u, v
         u, v = torch.empty_like(x[0]).copy_(u), torch.empty_like(x[0]).copy_(v)
-        membrane, spikes = torch.empty_like(x), torch.empty_like(x)
+        spikes = torch.empty_like(x)
+        membrane = torch.empty_like(x if any(ctx.needs_input_grad) else x[:1])
         current = torch.empty_like(x) if ctx.needs_input_grad[3] else None
         for t in range(len(x)):
             u.mul_(a).add_(x[t])
-            m = torch.mul(v, b, out=membrane[t]).add_(u)
+            m = torch.mul(v, b, out=membrane[t % len(membrane)]).add_(u)
             if neuron.smooth:
                 s = spikes[t].copy_(neuron.surrogate.primitive(m - theta))
             else:
@@ -166,9 +177,7 @@ class _Lif(torch.autograd.Function):
             taken = m if to_zero else theta
             direct = neuron.surrogate(m - theta)
             direct.mul_(g[t] if neuron.detach_reset else torch.addcmul(g[t], after, taken, value=-1))
-            gv = direct + after
-            if to_zero:
-                gv.addcmul_(after, s, value=-1)
+            gv = direct + (torch.addcmul(after, after, s, value=-1) if to_zero else after)
             torch.mul(gu, alpha, out=gx[t]).add_(gv)
             if g_alpha is not None:
                 g_alpha.addcmul_(gx[t], current[t - 1] if t else u_start)

@@ -249,6 +249,16 @@ def test_another_run_takes_the_place_of_the_reference(calibrated: Encoder, batch
     assert taken == [(batch, 20_000, "graded", 4)]
 
 
+def test_a_checkpoint_without_the_new_fields_loads(calibrated: Encoder, batch: EventBatch, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "model.safetensors", calibrated, {})
+    content = json.loads((tmp_path / "model.json").read_text())
+    for field in ("reset", "learn_decays", "learn_threshold", "truncate_steps"):
+        del content["encoder"][field]
+    (tmp_path / "model.json").write_text(json.dumps(content))
+    loaded, _ = checkpoint.load(tmp_path / "model.safetensors")
+    assert torch.equal(loaded(batch)[1].readout, calibrated(batch)[1].readout)
+
+
 def edit(change: Callable[[dict], object]) -> Callable[[Path], None]:
     """Change the description."""
 

@@ -9,6 +9,7 @@ import torch
 from plain_neuron import DERIVATIVES, PRIMITIVES, currents, plain
 from torch import Tensor
 
+from snnface.errors import InputError
 from snnface.neuron import Lif, LifState, integrate, lif
 from snnface.surrogate import SURROGATES, Surrogate
 
@@ -126,6 +127,14 @@ def test_only_compact_surrogates_vanish_and_where_they_say() -> None:
 def test_an_unknown_surrogate_is_named() -> None:
     with pytest.raises(ValueError, match="'relu' is unknown; use one of fast_sigmoid, atan, triangle"):
         Surrogate("relu")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"), [({"reset": "soft"}, "reset 'soft' is unknown"), ({"truncate": 0}, "every 0 steps")]
+)
+def test_impossible_neurons_are_named(wrong: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Lif(0.5, 0.5, **wrong)
 
 
 def test_the_readout_integrates_and_never_resets() -> None:
