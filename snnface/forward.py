@@ -43,6 +43,11 @@ class Trace:
     readout: Tensor
     rates: list[Tensor] = field(default_factory=list)
 
+    def dense(self) -> Trace:
+        """The same with every layer's spikes as a tensor; a backend may keep them packed (with their own ``dense``)."""
+        spikes = [s if isinstance(s, Tensor) else s.dense() for s in self.spikes]
+        return Trace(spikes, self.readout if isinstance(self.readout, Tensor) else spikes[-1].flatten(2), self.rates)
+
 
 #: A batch of clips, how its events enter, and the layers → what they do: how a backend serves the encoder.
 Run = Callable[[EventBatch, Coding, Sequence[Layer]], Trace]

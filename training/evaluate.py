@@ -59,6 +59,7 @@ def answer(
         at = at_times(answers["landmarks"], targets.frame_clip, targets.frame_t_us, step_us)
         landmarks.append(at.unflatten(1, (-1, 2)))
         if trace is not None:
+            trace = trace.dense()
             inside = (torch.arange(len(trace.readout))[:, None] < steps[None]).float()
             per_layer = [(s.flatten(2).sum(2) * inside).sum(0) for s in trace.spikes]
             spikes.append(torch.stack(per_layer, 1).long())

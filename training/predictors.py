@@ -20,9 +20,9 @@ from snnface.training.baselines import MatchedCnn
 from snnface.training.evaluate import Predictor
 
 
-def of_network(network: Network, backend: str = "torch") -> Predictor:
-    """Run plain numbers on a float backend."""
-    run = backends.get(backend)
+def of_network(network: Network, backend: str | None = None) -> Predictor:
+    """Run plain numbers on a float backend, the fastest by default."""
+    run = backends.get(backend or backends.fastest())
 
     def predict(batch: EventBatch) -> Any:
         trace = run(network, batch)
@@ -66,7 +66,7 @@ def open_predictor(path: str | Path, backend: str | None = None) -> Opened:
     encoder, meta = checkpoint.load(path)
     network = encoder.to_network()
     shape = torch.tensor(meta["mean_shape"]) if "mean_shape" in meta else None
-    return Opened(of_network(network, backend or "torch"), network.step_us, shape, network)
+    return Opened(of_network(network, backend), network.step_us, shape, network)
 
 
 def _open_net(path: Path) -> Opened:

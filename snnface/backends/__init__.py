@@ -6,13 +6,16 @@ A room registers its backends as entry points of the group ``snnface.backends``;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 
+from snnface.batch import EventBatch
+from snnface.engine import library
 from snnface.errors import InputError
-from snnface.forward import Trace
+from snnface.forward import Layer, Trace, run_reference
+from snnface.input import Coding
 
-__all__ = ["Trace", "get", "names"]
+__all__ = ["Trace", "fastest", "get", "names", "run_fastest"]
 
 
 def names() -> list[str]:
@@ -29,3 +32,18 @@ def get(name: str) -> Callable[..., Trace]:
         return found[0].load()
     except ImportError as e:
         raise InputError(f"backend {name}", f"cannot be imported ({e})", f"Install it: pip install {name}") from e
+
+
+def fastest() -> str:
+    """``native`` where the engine is built, else ``torch`` (and says once why)."""
+    library.tell_once()
+    return "torch" if library.library() is None else "native"
+
+
+def run_fastest(batch: EventBatch, coding: Coding, layers: Sequence[Layer]) -> Trace:
+    """Run layers on the native engine where it is built and can run them, else on the reference."""
+    from snnface.backends import native
+
+    if fastest() == "native" and not native.unsupported(layers):
+        return native.run(batch, coding, layers)
+    return run_reference(batch, coding, layers)

@@ -107,9 +107,7 @@ def run(batch: EventBatch | InputSpikes, coding: Coding, layers: Sequence[Layer]
 def run_network(network: Network, batch: EventBatch, steps: int | None = None) -> Trace:
     """Run a trained network on a batch of clips, without gradients; spikes are dense tensors."""
     with torch.no_grad():
-        trace = run(batch, network, network_layers(network, torch.float32), steps)
-    spikes = [s.dense() for s in trace.spikes]  # type: ignore[attr-defined]
-    return Trace(spikes, trace.readout if isinstance(trace.readout, Tensor) else spikes[-1].flatten(2), trace.rates)
+        return run(batch, network, network_layers(network, torch.float32), steps).dense()
 
 
 def unsupported(layers: Sequence[Layer]) -> str:
