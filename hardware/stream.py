@@ -1,17 +1,26 @@
-"""An exported network fed step by step: the integer simulator behind the interface of ``snnface.stream``."""
+"""An exported network fed step by step in the chip's integer arithmetic, behind the interface of ``snnface.stream``.
+
+Equal to :mod:`snnface.hardware.fixed_point` in every spike, current and voltage. The compiled engine does the work
+where there is one and no layer's sums can leave 24 bits; else the simulator itself.
+"""
 
 from __future__ import annotations
 
+import copy
+import ctypes
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from snnface.batch import collate_events
+from snnface.engine import streams
+from snnface.engine.library import library
 from snnface.errors import InputError
-from snnface.hardware.fixed_point import check, payloads, simulator
-from snnface.hardware.integer import STATE_SHIFT, IntegerNetwork
+from snnface.hardware.fixed_point import payloads, simulator
+from snnface.hardware.integer import DECAY_UNIT, STATE_LIMIT, STATE_SHIFT, IntegerNetwork
 from snnface.hardware.manifest import load
-from snnface.stream import StreamState, Tick, check_step, read_heads
+from snnface.stream import StreamState, Tick, feed, read_heads
 
 
 class FixedStream:
@@ -28,42 +37,142 @@ class FixedStream:
         channels, height, width = network.input_shape
         self.input_shape = (channels, height, width)
         self.step_us, self.heads = self.host.step_us, self.host.heads
+        engine = library()
+        narrow = all(s.bound < STATE_LIMIT for s in simulator(network).synapses)
+        self._weights = _weights(engine, network) if engine is not None and narrow else None
         self.reset()
+
+    def another(self) -> FixedStream:
+        """A silent stream of the same network, which shares its weights."""
+        other = copy.copy(self)
+        other.reset()
+        return other
 
     def reset(self) -> None:
         """Start again at step 0 with silent neurons."""
-        self._simulator = simulator(self.network)
+        self._step = 0
+        self._state: _Native | _Simulated = (
+            _Simulated(self.network) if self._weights is None else _Native(self._weights)
+        )
 
     def state(self) -> StreamState:
         """A copy of the state: integer currents and voltages."""
-        u, v = zip(*((u[0], v[0]) for u, v in self._simulator.states), strict=True)
-        return StreamState(self._simulator.time, u, v)
+        return StreamState(*self._state.get())
 
     def restore(self, state: StreamState) -> None:
         """Go on from a state that :meth:`state` gave; raises :class:`InputError` for another network's."""
         state.check([layer.shape_out for layer in self.network.layers])
         self.reset()
-        self._simulator.time = state.step
-        for neurons, u, v in zip(self._simulator.neurons, state.u, state.v, strict=True):
-            neurons.u[0], neurons.v[0] = u, v
+        self._step = state.step
+        self._state.set(state.step, state.u, state.v)
 
     def tick(self, events: np.ndarray) -> Tick:
         """Take the events of the next step and answer at its end, as :meth:`snnface.stream.Stream.tick`.
 
-        Raises :class:`InputError` where a current wraps or a readout leaves its range.
+        Raises :class:`InputError` where a current wraps or a readout leaves its range, then and ever after.
         """
-        step = self._simulator.time
-        check_step(events, step, self.step_us, self.input_shape)
+        feed(self._state, events, self._step, self.step_us, self.input_shape)
+        self._step += 1
+        check_range(self.network, *self._state.range())
+        last, values = self.network.layers[-1], self._state.readout
+        if not last.spiking:
+            values = values / (self.host.scales[-1] * (1 << STATE_SHIFT))
+        layers = zip(self._state.counts, self.network.layers, strict=True)
+        counts = [int(n) for n, layer in layers if layer.spiking]
+        return Tick(read_heads(values.astype(np.float32), self.heads), counts)
+
+
+def check_range(network: IntegerNetwork, wraps: np.ndarray, peak: float) -> None:
+    """Raise :class:`InputError` where a run left the range in which the integer network means the float one.
+
+    ``wraps``: how often currents wrapped, by layer; ``peak``: largest magnitude of the last layer's membranes.
+    """
+    for layer, count in zip(network.layers, wraps, strict=True):
+        if count:
+            raise InputError(
+                f"layer {layer.name}",
+                f"its current wrapped {count} times",
+                "Export again with this data as --calibration",
+            )
+    last = network.layers[-1]
+    if not last.spiking and peak >= int(last.threshold.min()) << STATE_SHIFT:
+        raise InputError(
+            f"layer {last.name}",
+            f"a readout membrane reached {peak:.0f}, beyond 131,071·64",
+            "Export again with this data as --calibration",
+        )
+
+
+class _Simulated:
+    """The simulator, one step at a time."""
+
+    def __init__(self, network: IntegerNetwork) -> None:
+        self.network, self.simulator = network, simulator(network)
+        self.readout, self.counts = np.zeros(0), np.zeros(len(network.layers), np.int64)
+
+    def tick(self, events: np.ndarray) -> bool:
+        step_us = self.network.host.step_us if self.network.host else 0
         local = events.copy()
-        local["t"] -= step * self.step_us
-        batch = collate_events([local], [self.step_us], self.input_shape[2], self.input_shape[1])
+        local["t"] -= self.simulator.time * step_us
+        batch = collate_events([local], [step_us], self.network.input_shape[2], self.network.input_shape[1])
         (block,) = payloads(self.network, batch, 1)
-        traces = self._simulator.advance(block)
-        check(self._simulator)
-        counts = [int(t.s.sum()) for t, layer in zip(traces, self.network.layers, strict=True) if layer.spiking]
-        scale = self.host.scales[-1] * (1 << STATE_SHIFT)
-        last = traces[-1].s[0, 0] if self.network.layers[-1].spiking else self._simulator.neurons[-1].v[0] / scale
-        return Tick(read_heads(last.ravel().astype(np.float32), self.heads), counts)
+        traces = self.simulator.advance(block)
+        self.counts[:] = [t.s.sum() for t in traces]
+        last = traces[-1].s[0, 0] if self.network.layers[-1].spiking else self.simulator.neurons[-1].v[0]
+        self.readout = last.ravel()
+        return True
+
+    def get(self) -> tuple[int, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        u, v = zip(*((u[0], v[0]) for u, v in self.simulator.states), strict=True)
+        return self.simulator.time, u, v
+
+    def set(self, step: int, u: Sequence[np.ndarray], v: Sequence[np.ndarray]) -> None:
+        self.simulator.time = step
+        for neurons, currents, voltages in zip(self.simulator.neurons, u, v, strict=True):
+            neurons.u[0], neurons.v[0] = currents, voltages
+
+    def range(self) -> tuple[np.ndarray, float]:
+        return np.array([n.wraps for n in self.simulator.neurons]), self.simulator.neurons[-1].peak_v
+
+
+class _Native(streams.State):
+    """The engine's state of an integer stream (``src/integer_stream.h``)."""
+
+    def __init__(self, weights: streams.Weights) -> None:
+        super().__init__(weights)
+        self._range = weights.functions.range
+        self._wraps = np.zeros(len(weights.shapes), np.int64)
+
+    def range(self) -> tuple[np.ndarray, float]:
+        return self._wraps, self._range(self.handle, self._wraps.ctypes.data)
+
+
+class _Neurons(ctypes.Structure):
+    """One layer's neurons: ``snn_integer_neurons``."""
+
+    _fields_ = [
+        ("spiking", ctypes.c_int32),
+        ("by_position", ctypes.c_int32 * 4),
+        ("parameter", ctypes.c_void_p * 4),
+    ]  # fmt: skip
+
+
+def _weights(engine: ctypes.CDLL, network: IntegerNetwork) -> streams.Weights:
+    keep: list[np.ndarray] = []
+    neurons = (_Neurons * len(network.layers))()
+    for at, layer in zip(neurons, network.layers, strict=True):
+        at.spiking = layer.spiking
+        parameters = DECAY_UNIT - layer.i_decay, DECAY_UNIT - layer.v_decay, layer.threshold, layer.bias
+        for i, parameter in enumerate(parameters):
+            at.by_position[i] = np.ndim(parameter) == 3 and np.shape(parameter)[1:] != (1, 1)
+            shape = layer.shape_out if at.by_position[i] else layer.shape_out[:1]
+            values = parameter if at.by_position[i] else np.ravel(parameter)
+            at.parameter[i] = streams.address(np.broadcast_to(values, shape), np.int32, keep)
+    host = network.host
+    coding = streams.coding(host, network.input_shape, unit=1)
+    structures = streams.synapses(network.layers, network.input_shape, keep), neurons
+    shapes = [layer.shape_out for layer in network.layers]
+    return streams.Weights(streams.functions(engine, "integer"), coding, structures, shapes, np.int32)
 
 
 def open_net(path: str | Path) -> FixedStream:

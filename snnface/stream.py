@@ -119,15 +119,24 @@ class Stream:
         ``events``: structured ``[e]`` with fields t, x, y, p at the network's own size. Raises
         :class:`InputError` for events of another time or outside the input.
         """
-        if self._weights is None or events.dtype != EVENT_DTYPE:
-            check_step(events, self._step, self.step_us, self.input_shape)
-            events = pack(*(events[name] for name in "txyp"))
-        if not self._state.tick(events):
-            check_step(events, self._step, self.step_us, self.input_shape)
-            raise AssertionError("the engine refused events that are in their step and place")
+        feed(self._state, events, self._step, self.step_us, self.input_shape)
         self._step += 1
         counts = [int(n) for n, layer in zip(self._state.counts, self.network.layers, strict=True) if layer.spiking]
         return Tick(read_heads(self._state.readout, self.heads), counts)
+
+
+class _State(Protocol):
+    def tick(self, events: np.ndarray) -> bool: ...
+
+
+def feed(state: _State, events: np.ndarray, step: int, step_us: int, shape: tuple[int, int, int]) -> None:
+    """Give a state the events of its next step; raise :class:`InputError` as :func:`check_step`."""
+    if not isinstance(state, streams.State) or events.dtype != EVENT_DTYPE:
+        check_step(events, step, step_us, shape)
+        events = pack(*(events[name] for name in "txyp"))
+    if not state.tick(events):
+        check_step(events, step, step_us, shape)
+        raise AssertionError("the engine refused events that are of its step and place")
 
 
 def read_heads(readout: np.ndarray, heads: Mapping[str, Head]) -> dict[str, np.ndarray]:

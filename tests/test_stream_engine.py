@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
+import integer_networks as integer
 import numpy as np
 import pytest
 import small_networks as small
@@ -12,9 +14,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnface.batch import collate_events
 from snnface.engine import library
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE, pack
+from snnface.hardware.fixed_point import check, payloads, simulator
+from snnface.hardware.integer import Host, IntegerNetwork
+from snnface.hardware.stream import FixedStream
 from snnface.network import Head, Network, SynapticLayer, conv_shape
 from snnface.stream import Stream, StreamState
 
@@ -82,7 +88,7 @@ def random_network(seed: int) -> Network:
     return Network(first, STEP_US, 3_000.0, mode, tuple(layers), 8, 31, heads)
 
 
-def bursts(network: Network, seed: int, steps: int) -> list[np.ndarray]:
+def bursts(network: Network | IntegerNetwork, seed: int, steps: int) -> list[np.ndarray]:
     """Events of each step: bursts on few pixels, and silences of up to hundreds of steps."""
     rng = np.random.default_rng(seed)
     _, height, width = network.input_shape
@@ -238,3 +244,75 @@ def test_a_refused_tick_changes_nothing():
         with pytest.raises(InputError):
             stream.tick(bad)
     np.testing.assert_array_equal(stream.tick(good).answers["landmarks"], other.tick(good).answers["landmarks"])
+
+
+def integer_stream(seed: int) -> IntegerNetwork:
+    """A random quantised network with two polarities and a manifest; a readout as often as not."""
+    rng = np.random.default_rng(seed)
+    network = next(n for n in (integer.integer_network(seed + i, delays=False) for i in itertools.count())
+                   if n.input_shape[0] == 2)  # fmt: skip
+    if rng.random() < 0.5:
+        network = integer.without_spikes(network)
+    if rng.random() < 0.3:  # currents leave their range
+        first, *rest = network.layers
+        eager = dataclasses.replace(first, weight=12 * first.weight, i_decay=np.zeros((), np.int64))
+        network = IntegerNetwork(network.input_shape, (eager, *rest))
+    outputs = network.layers[-1].neurons
+    heads = {"all": Head(0, outputs, np.ones(outputs), np.zeros(outputs))}
+    mode = ["graded", "unary"][rng.integers(2)]
+    return dataclasses.replace(
+        network, host=Host(STEP_US, 3_000.0, mode, 8, 31, tuple(np.ones(1) for _ in network.layers), heads)
+    )
+
+
+def compare_integers(network: IntegerNetwork, parts: list[np.ndarray]) -> tuple[int, int]:
+    """Engine against simulator, every current and voltage of every step, until both refuse: steps and spikes."""
+    stream, reference, spikes = FixedStream(network), simulator(network), 0
+    _, height, width = network.input_shape
+    for k, part in enumerate(parts):
+        local = part.copy()
+        local["t"] -= k * STEP_US
+        (block,) = payloads(network, collate_events([local], [STEP_US], width, height), 1)
+        traces = reference.advance(block)
+        try:
+            check(reference)
+        except InputError as error:
+            with pytest.raises(InputError, match=str(error).split(".")[0]):
+                stream.tick(part)
+            return k, spikes
+        tick = stream.tick(part)
+        assert tick.spikes == [int(t.s.sum()) for t, x in zip(traces, network.layers, strict=True) if x.spiking]
+        spikes += sum(tick.spikes)
+        state = stream.state()
+        for i, (u, v) in enumerate(reference.states):
+            np.testing.assert_array_equal(state.u[i], u[0], err_msg=f"step {k}")
+            np.testing.assert_array_equal(state.v[i], v[0], err_msg=f"step {k}")
+        last = reference.states[-1][1][0] / 64 if not network.layers[-1].spiking else traces[-1].s[0, 0]
+        np.testing.assert_array_equal(tick.answers["all"], last.ravel().astype(np.float32))
+    return len(parts), spikes
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=60, deadline=None)
+def test_any_integer_network_equals_the_simulator(seed):
+    network = integer_stream(seed)
+    compare_integers(network, bursts(network, seed, 40))
+
+
+@pytest.mark.usefixtures("level")
+def test_integers_are_the_same_at_every_level():
+    results = [compare_integers(n, bursts(n, s, 60)) for s, n in ((s, integer_stream(s)) for s in range(0, 400, 20))]
+    steps, spikes = np.sum(results, axis=0)
+    assert steps > 20 * 60 / 3
+    assert spikes > 1_000
+    assert len({k for k, _ in results}) > 1, "some networks leave their range"
+
+
+def test_integers_where_sums_leave_24_bits_run_in_the_simulator():
+    network = integer_stream(0)
+    first, *rest = network.layers
+    wide = dataclasses.replace(first, weight=first.weight * 10_000)
+    _, height, width = network.input_shape
+    everywhere = pack(np.full(2 * height * width, 1), *(a.ravel() for a in np.indices((width, height, 2))))
+    with pytest.raises(InputError, match=f"layer {first.name}"):
+        FixedStream(dataclasses.replace(network, layers=(wide, *rest))).tick(everywhere)

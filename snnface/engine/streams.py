@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from snnface import input as input_
 from snnface.network import Network, SynapticLayer
 
 MODES = ("exact", "graded", "unary")
@@ -48,7 +50,7 @@ class Lif(ctypes.Structure):
 
 
 class Functions(NamedTuple):
-    """The C functions of one kind of stream, ``snn_NAME_*``."""
+    """The C functions of one kind of stream, ``snn_NAME_*``; only integers have a range to keep."""
 
     network_new: Any
     network_free: Any
@@ -58,6 +60,7 @@ class Functions(NamedTuple):
     tick: Any
     state_get: Any
     state_set: Any
+    range: Any = None
 
 
 class Weights:
@@ -97,7 +100,7 @@ class State:
             raise MemoryError("the state of a stream")
         # the finaliser holds the weights, so that they outlive the state
         weakref.finalize(self, _free, weights, self.handle)
-        self.readout = np.empty(np.prod(weights.shapes[-1]), weights.dtype)
+        self.readout = np.empty(math.prod(weights.shapes[-1]), weights.dtype)
         self.counts = np.empty(len(weights.shapes), np.int64)
         self._outputs = self.readout.ctypes.data, self.counts.ctypes.data
 
@@ -134,16 +137,15 @@ def float_weights(engine: ctypes.CDLL, network: Network) -> Weights:
         at.beta = address(np.broadcast_to(layer.beta, channels), np.float64, keep)
         at.threshold = address(np.broadcast_to(layer.threshold, channels), np.float32, keep)
     structures = synapses(network.layers, network.input_shape, keep), neurons
+    code = coding(network, network.input_shape, unit=network.payload_one)
     shapes = [layer.shape_out for layer in network.layers]
-    return Weights(functions(engine, "stream"), coding(network, network.payload_one), structures, shapes, np.float32)
+    return Weights(functions(engine, "stream"), code, structures, shapes, np.float32)
 
 
-def coding(network: Any, unit: int) -> Coding:
-    """How events enter a network (input shape and coding); payloads are divided by ``unit``."""
-    _, height, width = network.input_shape
-    mode = MODES.index(network.input_mode)
-    one, most = network.payload_one, network.payload_max
-    return Coding(height, width, mode, one, most, unit, network.step_us, network.tau_syn_us)
+def coding(how: input_.Coding, shape: tuple[int, ...], unit: int) -> Coding:
+    """How events enter an input of this shape (2, H, W); payloads are divided by ``unit``."""
+    mode, (height, width) = MODES.index(how.input_mode), shape[1:]
+    return Coding(height, width, mode, how.payload_one, how.payload_max, unit, how.step_us, how.tau_syn_us)
 
 
 def synapses(layers: Sequence[SynapticLayer | Any], shape: tuple[int, ...], keep: list[np.ndarray]) -> Any:
@@ -170,7 +172,7 @@ def address(values: Any, dtype: Any, keep: list[np.ndarray]) -> int:
 
 def functions(engine: ctypes.CDLL, name: str) -> Functions:
     """The C functions ``snn_NAME_*`` of one kind of stream, with their types."""
-    types = {
+    types: dict[str, tuple[Any, ...]] = {
         "network_new": (_pointer, _pointer, _int, _pointer, _pointer),
         "network_free": (None, _pointer),
         "new": (_pointer, _pointer),
@@ -180,6 +182,8 @@ def functions(engine: ctypes.CDLL, name: str) -> Functions:
         "state_get": (ctypes.c_int64, _pointer, _pointer, _pointer),
         "state_set": (None, _pointer, ctypes.c_int64, _pointer, _pointer),
     }
+    if name == "integer":
+        types["range"] = (_int, _pointer, _pointer)
     found = []
     for key, (result, *arguments) in types.items():
         function = getattr(engine, f"snn_{name}_{key}")

@@ -29,6 +29,13 @@ SNN_INLINE vint decayed(vint m, vint keep) {
   return (kept ^ sign) - sign;
 }
 
+// One bit for each lane of a mask.
+SNN_INLINE Word bits_of(vint mask) {
+  Group g = splat(0.f);
+  g.part[0] = __builtin_convertvector(-mask, vfloat);
+  return greater(g, splat(0.f));
+}
+
 SNN_INLINE vint chosen(vint mask, vint yes, vint no) { return (yes & mask) | (no & ~mask); }
 
 class IntegerLayer {
@@ -72,11 +79,16 @@ class IntegerLayer {
     });
     spikes->clear(false);
     size_t left = 0;
+    Watch watch{};
     for (int p : s->list) {
-      s->busy[p] = advance(s, p, sums, spikes) || always_;
+      s->busy[p] = advance(s, p, sums, spikes, &watch) || always_;
       if (s->busy[p]) s->list[left++] = p;
     }
     s->list.resize(left);
+    for (int j = 0; j < LANES; j++) {
+      s->wraps += watch.wraps[j];
+      s->peak = std::max<int32_t>(s->peak, watch.peak[j]);
+    }
   }
 
   void get(const State &s, int32_t *u, int32_t *v) const {
@@ -91,6 +103,10 @@ class IntegerLayer {
   }
 
  private:
+  // What a step counts, lane by lane.
+  struct Watch {
+    vint wraps, peak;
+  };
   enum { KEEP_U, KEEP_V, THRESHOLD, BIAS, PARAMETERS };
   Buffer<int32_t> parameter_[PARAMETERS];  // [positions or 1][width]
   size_t stride_[PARAMETERS];              // from one position to the next
@@ -108,11 +124,11 @@ class IntegerLayer {
   }
 
   // One step of the neurons of a position; whether any of them is not at rest.
-  SNN_INLINE bool advance(State *s, int p, float *sums, Active *spikes) const {
+  SNN_INLINE bool advance(State *s, int p, float *sums, Active *spikes, Watch *watch) const {
     const size_t at = size_t(p) * width();
     uint32_t *list = spikes->room(width() + GROUP);
     int fired = 0;
-    vint wraps{}, peak{}, any{};
+    vint any{};
     for (int c = 0; c < width(); c += GROUP) {
       Group spike;
       for (int i = 0; i < PARTS; i++) {
@@ -127,10 +143,10 @@ class IntegerLayer {
         vint u = (vint)((vuint)decayed(*us, parameter(KEEP_U)) + ((vuint)sum << STATE_SHIFT));
         const vint over = u > STATE_LIMIT, under = u <= -STATE_LIMIT;
         u -= (over & (2 * STATE_LIMIT)) - (under & (2 * STATE_LIMIT));
-        wraps -= over + under;
+        watch->wraps -= over + under;
         vint v = decayed(*vs, parameter(KEEP_V)) + u + parameter(BIAS);
         const vint size = chosen(v < 0, -v, v);
-        peak = chosen(size > peak, size, peak);
+        watch->peak = chosen(size > watch->peak, size, watch->peak);
         v = chosen(v >= STATE_LIMIT, vint{} + (STATE_LIMIT - 1), v);
         v = chosen(v <= -STATE_LIMIT, vint{} + (1 - STATE_LIMIT), v);
         const vint beyond = v > parameter(THRESHOLD);
@@ -143,13 +159,7 @@ class IntegerLayer {
       if (const Word bits = greater(spike, splat(0.f))) fired += list_bits(bits, uint32_t(c), list + fired);
     }
     if (fired) spikes->close(p, uint32_t(fired));
-    int32_t busy = 0;
-    for (int j = 0; j < LANES; j++) {
-      s->wraps += wraps[j];
-      s->peak = std::max<int32_t>(s->peak, peak[j]);
-      busy |= any[j];
-    }
-    return busy;
+    return bits_of(any != 0) != 0;
   }
 
   void wake(State *s) const {
