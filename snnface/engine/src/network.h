@@ -116,7 +116,8 @@ inline void list_row(const Run &run, int l, int clip, int block, int y, Patches 
   if (l == 0)
     list_cells(a, run.cells[clip], y, block * STEPS, steps, run.steps, to);
   else
-    list_spikes(a, run.spikes(l - 1, clip, block), y, steps, to);
+    list_spikes(a, run.spikes(l - 1, clip, block),
+                run.kept[l].needed.get() + size_t(clip) * a.positions() + y * a.is.out_w, y, block * STEPS, steps, to);
 }
 
 template <int G, bool VALUED, bool CURRENT>
@@ -133,14 +134,13 @@ void forward_rows(Run &run, int l, int clip, int block, Share share, Work &work,
       for (int g = 0; g < G; g++) counts[g] = splat(0.f);
       for (int x = 0; x < wide; x++) {
         const int p = y * wide + x, from = std::max(0, needed[p] - begin);
-        Word *out = spikes + (size_t(p) * STEPS) * a.words() + chunk * G;
-        for (int t = 0; t < std::min(from, steps); t++)
-          for (int g = 0; g < G; g++) out[t * a.words() + g] = 0;
         if (from >= steps) continue;
+        const bool fresh = block == 0 || needed[p] >= begin;
+        Word *out = spikes + (size_t(p) * STEPS) * a.words() + chunk * G;
         const size_t at = (size_t(chunk) * positions + p) * a.width;
         forward_position<G, VALUED, CURRENT>(neurons, a.chunk_weight(chunk), scratch.patches.of(x),
                                              scratch.patches.row.get(), scratch.patches.value.get(), from, steps,
-                                             CURRENT ? work.u[l].get() + at : nullptr, work.v[l].get() + at, out,
+                                             fresh, CURRENT ? work.u[l].get() + at : nullptr, work.v[l].get() + at, out,
                                              a.words(), counts, a.is.spiking ? nullptr : scratch.membrane.get(),
                                              nullptr);
         if (!a.is.spiking)
@@ -216,16 +216,17 @@ void backward_rows(const Run &run, int l, int clip, int block, Share share, cons
         const size_t at = (size_t(chunk) * positions + p) * W;
         float *g = scratch.gradient.get() + size_t(x) * STEPS * W;
         // Membranes again, from where the block begins.
+        const bool fresh = block == 0 || needed[p] >= begin;
         float *u0 = scratch.states.get(), *v0 = u0 + W, *u = v0 + W, *v = u + W;
         for (int i = 0; i < G; i++) {
-          const bool first = block == 0;
-          const Group us = first || !CURRENT ? splat(0.f) : load(run.state(run.kept[l].u, l, clip, block) + at + i * GROUP);
-          const Group vs = first ? splat(0.f) : load(run.state(run.kept[l].v, l, clip, block) + at + i * GROUP);
+          const size_t j = at + i * GROUP;
+          const Group us = fresh || !CURRENT ? splat(0.f) : load(run.state(run.kept[l].u, l, clip, block) + j);
+          const Group vs = fresh ? splat(0.f) : load(run.state(run.kept[l].v, l, clip, block) + j);
           store(u0 + i * GROUP, us), store(u + i * GROUP, us), store(v0 + i * GROUP, vs), store(v + i * GROUP, vs);
         }
         const uint32_t *first = scratch.patches.of(x);
-        forward_position<G, VALUED, CURRENT>(neurons, a.chunk_weight(chunk), first, row, value, from, steps, u, v,
-                                             nullptr, 0, nullptr, membrane, current);
+        forward_position<G, VALUED, CURRENT>(neurons, a.chunk_weight(chunk), first, row, value, from, steps, fresh, u,
+                                             v, nullptr, 0, nullptr, membrane, current);
         if (!a.is.spiking) {
           for (int t = from; t < steps; t++)
             for (int c = 0; c < W; c++) {
@@ -257,7 +258,7 @@ void backward_rows(const Run &run, int l, int clip, int block, Share share, cons
             }
         }
         backward_position<G>(neurons, slope, a.is.spiking, a.is.detach_reset, from, steps, begin, given.truncate,
-                             membrane, CURRENT ? current : nullptr, u0, v0, g, work.gu[l].get() + at,
+                             block == run.blocks - 1, membrane, CURRENT ? current : nullptr, u0, v0, g, work.gu[l].get() + at,
                              work.after[l].get() + at, a.is.learn ? &learned : nullptr);
         if (l > 0) {
           float *out = work.gradient[l].get() + size_t(p) * STEPS * a.out_stride + chunk * W;
@@ -352,17 +353,14 @@ inline Work make_work(const Run &run, bool gradients) {
 // Whether each thread takes whole clips (no waiting) or all of them share one clip's rows.
 inline bool clip_by_clip(int clips, int threads) { return clips % threads == 0 || clips >= 4 * threads; }
 
+// Keeps the states where a block begins, for the way back.
 inline void begin_block(Run &run, int clip, int block, Work &work) {
-  if (block == 0)
-    for (auto *states : {&work.u, &work.v})
-      for (auto &s : *states) s.clear();
-  else if (run.keeps)
-    for (size_t l = 0; l < run.layers.size(); l++) {
-      const size_t bytes = run.state_size(int(l)) * sizeof(float);
-      if (run.layers[l].current)
-        std::memcpy(run.state(run.kept[l].u, int(l), clip, block), work.u[l].get(), bytes);
-      std::memcpy(run.state(run.kept[l].v, int(l), clip, block), work.v[l].get(), bytes);
-    }
+  if (block == 0 || !run.keeps) return;
+  for (size_t l = 0; l < run.layers.size(); l++) {
+    const size_t bytes = run.state_size(int(l)) * sizeof(float);
+    if (run.layers[l].current) std::memcpy(run.state(run.kept[l].u, int(l), clip, block), work.u[l].get(), bytes);
+    std::memcpy(run.state(run.kept[l].v, int(l), clip, block), work.v[l].get(), bytes);
+  }
 }
 
 inline void add_counts(Run &run, int clip, std::vector<Scratch> &scratch) {
@@ -422,16 +420,11 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
   const int n = run.threads, layers = int(run.layers.size());
   std::vector<Scratch> scratch;
   for (int i = 0; i < n; i++) scratch.push_back(make_scratch(run, true));
-  auto anew = [](Work &work) {
-    for (auto *carried : {&work.gu, &work.after})
-      for (auto &c : *carried) c.clear();
-  };
   if (clip_by_clip(run.clips, n)) {
     parallel(n, [&](int thread, int threads) {
       NoDenormals quick;
       Work work = make_work(run, true);
       for (int clip = thread; clip < run.clips; clip += threads) {
-        anew(work);
         for (int block = run.blocks - 1; block >= 0; block--)
           for (int l = layers - 1; l >= 0; l--)
             backward_layer(run, l, clip, block, {0, 1, 0, 1}, given, work, scratch[thread]);
@@ -440,7 +433,6 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
   } else {
     Work work = make_work(run, true);
     for (int clip = 0; clip < run.clips; clip++) {
-      anew(work);
       for (int block = run.blocks - 1; block >= 0; block--)
         for (int l = layers - 1; l >= 0; l--)
           parallel(n, [&](int thread, int threads) {

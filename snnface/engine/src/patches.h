@@ -23,8 +23,10 @@ SNN_INLINE void pad(Patches &to, uint32_t zeros) {
 
 }  // namespace detail
 
-// From the spikes of the layer before, of one block of `steps` steps.
-inline void list_spikes(const Layer &l, const Word *spikes, int y, int steps, Patches &to) {
+// From the spikes of the layer before, of one block of `steps` steps that begins at `begin`; only from the steps on at
+// which the outputs of this row are `needed`.
+inline void list_spikes(const Layer &l, const Word *spikes, const int32_t *needed, int y, int begin, int steps,
+                        Patches &to) {
   const int words = l.words_in, wide = l.is.out_w;
   to.first.grow(size_t(wide) * (STEPS + 1));
   to.used = 0;
@@ -39,13 +41,15 @@ inline void list_spikes(const Layer &l, const Word *spikes, int y, int steps, Pa
     at = many.data(), row = bases.data();
   }
   for (int x = 0; x < wide; x++) {
+    const int from = std::max(0, needed[x] - begin);
+    if (from >= steps) continue;
     int n = 0;
     sources(l.is, y, x, [&](int iy, int ix, int tap) {
       at[n] = spikes + size_t(iy * l.is.in_w + ix) * STEPS * words;
       row[n++] = uint32_t(tap * l.in_stride);
     });
     uint32_t *first = to.first.get() + size_t(x) * (STEPS + 1);
-    for (int t = 0; t < steps; t++) {
+    for (int t = from; t < steps; t++) {
       first[t] = uint32_t(to.used);
       to.row.grow(to.used + size_t(l.rows) + GROUP + 4);
       uint32_t *out = to.row.get() + to.used;

@@ -40,19 +40,20 @@ SNN_INLINE void gather(const float *weight, const uint32_t *row, const float *va
   for (int g = 0; g < G; g++) sum[g] = (a[0][g] + a[1][g]) + (a[2][g] + a[3][g]);
 }
 
-// Runs steps from … to of a block. Reads and writes the states u (nullptr without currents) and v, one chunk wide.
+// Runs steps from … to of a block. Reads (unless `fresh`: silent till now) and writes the states u (nullptr without
+// currents) and v, one chunk wide.
 //   spikes    Word per step and group, `stride` apart; nullptr where not wanted
 //   counts    spikes by channel, added to
 //   membrane  v before the reset, [STEPS][width]; current: u likewise; nullptr where not wanted
 template <int G, bool VALUED, bool CURRENT>
 SNN_INLINE void forward_position(const Neurons<G> &n, const float *weight, const uint32_t *first, const uint32_t *row,
-                                 const float *value, int from, int to, float *u, float *v, Word *spikes, int stride,
-                                 Group *counts, float *membrane, float *current) {
+                                 const float *value, int from, int to, bool fresh, float *u, float *v, Word *spikes,
+                                 int stride, Group *counts, float *membrane, float *current) {
   constexpr int W = G * GROUP;
   Group us[G], vs[G];
   for (int g = 0; g < G; g++) {
-    us[g] = CURRENT ? load(u + g * GROUP) : splat(0.f);
-    vs[g] = load(v + g * GROUP);
+    us[g] = CURRENT && !fresh ? load(u + g * GROUP) : splat(0.f);
+    vs[g] = fresh ? splat(0.f) : load(v + g * GROUP);
   }
   const Group one = splat(1.f);
   for (int t = from; t < to; t++) {
@@ -106,16 +107,20 @@ struct Learned {
 };
 
 // From the gradient of the spikes (`g` [STEPS][width], in) to that of the synaptic input (the same place, out).
-// Equations in snnface/neuron.py; `gu` and `after` carry the gradients of u and of v after reset to earlier blocks.
+// Equations in snnface/neuron.py; `gu` and `after` carry the gradients of u and of v after reset to earlier blocks
+// (`last`: there are no later ones).
 // Where `learned` is given, `current` and the states u0, v0 before step `from` are read too.
 template <int G, class Slope>
 SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool spiking, bool detach, int from, int to,
-                                  int begin, int truncate, const float *membrane, const float *current,
+                                  int begin, int truncate, bool last, const float *membrane, const float *current,
                                   const float *u0, const float *v0, float *g, float *gu_carry, float *after_carry,
                                   Learned<G> *learned) {
   constexpr int W = G * GROUP;
   Group gu[G], after[G];
-  for (int i = 0; i < G; i++) gu[i] = load(gu_carry + i * GROUP), after[i] = load(after_carry + i * GROUP);
+  for (int i = 0; i < G; i++) {
+    gu[i] = last ? splat(0.f) : load(gu_carry + i * GROUP);
+    after[i] = last ? splat(0.f) : load(after_carry + i * GROUP);
+  }
   for (int t = to - 1; t >= from; t--) {
     if (truncate && (begin + t + 1) % truncate == 0)
       for (int i = 0; i < G; i++) gu[i] = splat(0.f), after[i] = splat(0.f);

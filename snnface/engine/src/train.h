@@ -26,7 +26,7 @@ inline Run *run_forward(const snn_layer *layers, int count, const Events &events
     const Layer &a = run->layers[l];
     const size_t blocks = size_t(clips) * run->blocks, later = size_t(clips) * (run->blocks - 1);
     Kept kept;
-    kept.spikes = Buffer<Word>(blocks * a.positions() * STEPS * a.words(), false);
+    kept.spikes = Buffer<Word>(blocks * a.positions() * STEPS * a.words());
     if (keeps) {
       kept.u = Buffer<float>(a.current ? later * run->state_size(l) : 0, false);
       kept.v = Buffer<float>(later * run->state_size(l), false);
