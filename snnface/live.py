@@ -12,6 +12,7 @@ from snnface.downscale import Downscale
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE
 from snnface.facs import AU_NAMES, AUS, EXPRESSIONS
+from snnface.pace import Due
 from snnface.stream import Streaming, Tick
 
 TOP_AUS = 3
@@ -20,9 +21,11 @@ HEAD_SIZES = {"au": (len(AUS),), "expression": (len(EXPRESSIONS),), "landmarks":
 
 
 class Answered(NamedTuple):
-    """One tick: its end ``t_us`` on the events' clock, events given and passed to the network, and its answer."""
+    """One answer: its end ``t_us`` on the events' clock, the ticks it stands for (more than one where the tick was
+    widened), events given and passed to the network, and what the network said."""
 
     t_us: int
+    ticks: int
     events: int
     events_in: int
     tick: Tick
@@ -31,8 +34,9 @@ class Answered(NamedTuple):
 class Live:
     """Runs ticks of ``tick_us`` (a multiple of the stream's step) of a sensor's events and times them.
 
-    A tick's latency is the time from its last event's delivery to its answer: down-scaling and network, without
-    reading and writing files. A tick is late where its answer is not there when the next tick is over.
+    An answer's latency is the time that down-scaling and network took, without reading and writing files. A tick is
+    late where the answer that covers it is not there when the next tick is over. Ticks that come together are
+    answered together (:mod:`snnface.pace`).
     """
 
     def __init__(self, stream: Streaming, scaling: Downscale, tick_us: int | None = None) -> None:
@@ -42,28 +46,33 @@ class Live:
             raise InputError("--tick-us", what, f"Use {stream.step_us}, {2 * stream.step_us} …")
         self.stream, self.scaling = stream, scaling
         self.latencies: list[float] = []
-        self.events = self.events_in = self.largest = self.late = 0
+        self.ticks = self.events = self.events_in = self.largest = self.late = self.widened = 0
+        self.behind = 0.0
 
-    def run(self, ticks: Iterable[tuple[int, np.ndarray]], paced: bool = False) -> Iterator[Answered]:
-        """Answer ticks as :func:`snnface.ticks.ticks` gives them; ``paced`` waits for the clock before each."""
+    def run(self, groups: Iterable[list[Due]]) -> Iterator[Answered]:
+        """Answer groups of ticks as :mod:`snnface.pace` gives them, one answer a group."""
         self._warm_up()
-        begin = None
-        for number, (origin, events) in enumerate(ticks, 1):
-            begin = time.perf_counter() if begin is None else begin
-            due = begin + number * self.tick_us / 1e6
-            if paced:
-                time.sleep(max(0.0, due - time.perf_counter()))
+        for group in groups:
             start = time.perf_counter()
-            passed = self.scaling(events)
-            tick = self._steps(passed)
+            given = passed = 0
+            spikes: list[list[int]] = []
+            for tick in group:
+                events = self.scaling(tick.events)
+                answer = self._steps(events)
+                spikes.append(answer.spikes)
+                given, passed = given + len(tick.events), passed + len(events)
+                self.ticks += 1
+                self.largest = max(self.largest, len(tick.events))
             end = time.perf_counter()
             self.latencies.append(end - start)
-            behind = end - due if paced else end - start
-            self.late += behind > self.tick_us / 1e6
-            self.events += len(events)
-            self.events_in += len(passed)
-            self.largest = max(self.largest, len(events))
-            yield Answered(origin + number * self.tick_us, len(events), len(passed), tick)
+            behind = [end - (start if tick.due is None else tick.due) for tick in group]
+            self.late += sum(seconds > self.tick_us / 1e6 for seconds in behind)
+            self.behind = max(self.behind, *behind)
+            self.widened += len(group) > 1
+            self.events += given
+            self.events_in += passed
+            t_us = group[-1].origin + self.ticks * self.tick_us
+            yield Answered(t_us, len(group), given, passed, Tick(answer.answers, _added(spikes)))
 
     def _warm_up(self) -> None:
         """Compile and allocate before the first tick, and leave no trace."""
@@ -75,11 +84,11 @@ class Live:
     def _steps(self, events: np.ndarray) -> Tick:
         """Run the steps of one tick; the answer is that of its last step, spikes are those of all."""
         steps = self.tick_us // self.stream.step_us
-        first = len(self.latencies) * steps
+        first = self.ticks * steps
         ends = (first + 1 + np.arange(steps - 1)) * self.stream.step_us
         parts = np.split(events, np.searchsorted(events["t"], ends, side="right"))
         ticks = [self.stream.tick(part) for part in parts]
-        return Tick(ticks[-1].answers, [sum(counts) for counts in zip(*(t.spikes for t in ticks), strict=True)])
+        return Tick(ticks[-1].answers, _added([t.spikes for t in ticks]))
 
     def summary(self) -> dict[str, Any]:
         """Ticks, latencies in µs and rates so far; None where no tick was run."""
@@ -87,18 +96,26 @@ class Live:
         p50, p99 = np.percentile(self.latencies, [50, 99]) * 1e6 if self.latencies else (None, None)
         slowest = max(self.latencies) * 1e6 if self.latencies else None
         return {
-            "ticks": len(self.latencies),
+            "ticks": self.ticks,
             "tick_us": self.tick_us,
             "p50_us": p50,
             "p99_us": p99,
             "slowest_us": slowest,
-            "real_time_factor": len(self.latencies) * self.tick_us / 1e6 / seconds if seconds else None,
+            "real_time_factor": self.ticks * self.tick_us / 1e6 / seconds if seconds else None,
             "events": self.events,
             "events_in": self.events_in,
             "events_per_s": self.events / seconds if seconds else None,
             "largest_tick_events": self.largest,
             "late": self.late,
+            "behind_us": self.behind * 1e6,
+            "answers": len(self.latencies),
+            "widened": self.widened,
         }
+
+
+def _added(spikes: list[list[int]]) -> list[int]:
+    """Spikes of each layer over several steps."""
+    return [sum(counts) for counts in zip(*spikes, strict=True)]
 
 
 def describe(answered: Answered, to_sensor: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
@@ -108,7 +125,12 @@ def describe(answered: Answered, to_sensor: Callable[[np.ndarray], np.ndarray]) 
     has no entry.
     """
     answers = {name: a for name, a in answered.tick.answers.items() if len(a) in HEAD_SIZES.get(name, ())}
-    row: dict[str, Any] = {"t_us": answered.t_us, "events": answered.events, "events_in": answered.events_in}
+    row: dict[str, Any] = {
+        "t_us": answered.t_us,
+        "ticks": answered.ticks,
+        "events": answered.events,
+        "events_in": answered.events_in,
+    }
     row["spikes"] = answered.tick.spikes
     if "au" in answers:
         logits, p = answers["au"], _softmax(answers["au"])

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import small_networks as small
 import torch
+from faery import udp_encoder
 
 from snnface import checkpoint
 from snnface.batch import collate_events
@@ -18,6 +22,7 @@ from snnface.cli import main
 from snnface.downscale import Downscale
 from snnface.encoder import ConvConfig, Encoder, EncoderConfig, HeadConfig, class_heads
 from snnface.live import Live, describe
+from snnface.pace import at_once
 from snnface.stream import open_stream
 from snnface.ticks import ticks
 
@@ -69,7 +74,7 @@ def test_run_a_recording(model, tmp_path, capsys):
         assert sum(row["expression_p"].values()) == pytest.approx(1, abs=1e-3)
         assert row["expression"] == max(row["expression_p"], key=row["expression_p"].get)
     stream, scaling = open_stream(model), Downscale(160, 90, 16, 12)
-    answers = list(Live(stream, scaling, 10_000).run(ticks([events], 10_000, "x")))
+    answers = list(Live(stream, scaling, 10_000).run(at_once(ticks([events], 10_000, "x"))))
     assert rows == [json.loads(json.dumps(describe(a, scaling.to_sensor))) for a in answers]
     points = answers[-1].tick.answers["landmarks"].reshape(68, 2)
     np.testing.assert_allclose(rows[-1]["landmarks"], (points + 0.5) * 7.5 - 0.5 + [20, 0], atol=0.01)
@@ -86,6 +91,62 @@ def test_run_standard_input_equals_the_file(model, tmp_path, capsys, monkeypatch
     assert answer["source"] == "standard input"
     assert outs[0].read_text() == outs[1].read_text()
     assert len(outs[1].read_text().splitlines()) == answer["ticks"] == 11
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def test_run_events_over_udp(model, tmp_path, capsys):
+    """Faery sends as a camera would; two broken packets and one that comes too late are counted, not passed over."""
+    events, port, out = small.clip(52_000, 900, 1, 16, 12), free_port(), tmp_path / "out.jsonl"
+    recording = write_csv(tmp_path / "r.csv", events)
+    call(capsys, model, recording, "--size", "16x12", "--out", tmp_path / "file.jsonl")
+
+    def send() -> None:
+        address = ("127.0.0.1", port)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            while not list(tmp_path.glob(".out.*")):  # it listens before it writes
+                time.sleep(0.01)
+            parts = np.array_split(events, 9)
+            udp_encoder.encode(parts, address)
+            for packet in (b"short", parts[0][:2].tobytes() + b"rest", b""):
+                s.sendto(packet, address)
+
+    camera = threading.Thread(target=send, daemon=True)
+    camera.start()
+    code, answer, error = call(capsys, model, f"udp://127.0.0.1:{port}", "--out", out)
+    camera.join()
+    assert code == 0, error
+    assert answer is not None
+    assert (answer["events"], answer["ticks"], answer["dropped"]) == (900, 11, 4)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert sum(row["ticks"] for row in rows) == 11
+    last = json.loads((tmp_path / "file.jsonl").read_text().splitlines()[-1])
+    assert rows[-1] | {"ticks": 1, "events": 0, "events_in": 0, "spikes": 0} == last | {
+        "events": 0, "events_in": 0, "spikes": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ["udp://", "udp://127.0.0.1", "udp://127.0.0.1:70000", "udp://nowhere.invalid:1"])
+def test_an_address_that_is_none_is_one_line(address, model, capsys):
+    code, answer, error = call(capsys, model, address)
+    assert (code, answer) == (2, None)
+    assert error.startswith(f"error: {address}: cannot be listened on")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("rate", ["real", "max"])
+def test_standard_input_at_its_own_pace_ends_and_breaks_as_at_once(rate, model, capsys, monkeypatch):
+    for last, expected in ((b"21000", 0), (b"8000", 2)):
+        text = b"0,1,1,1\n9000,1,1,0\n" + last + b",1,1,1\n"
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        code, answer, error = call(capsys, model, "-", "--rate", rate)
+        assert code == expected
+        assert (answer or {}).get("ticks") == (5 if code == 0 else None)
+        assert ("backwards" in error) == (code == 2)
 
 
 @pytest.mark.parametrize(

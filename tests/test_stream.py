@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from snnface.hardware.quantise import quantise
 from snnface.hardware.stream import FixedStream
 from snnface.heads import decode
 from snnface.live import Live
+from snnface.pace import as_they_come, at_once, by_clock
 from snnface.stream import Stream
 from snnface.ticks import ticks
 
@@ -120,8 +122,8 @@ def identity() -> Downscale:
 def test_a_tick_of_several_steps_answers_as_its_last_step():
     events, network = small.clip(DURATION_US, 900), small.network()
     events["t"][0] = 0
-    single = list(Live(Stream(network), identity()).run(ticks([events], 2_000, "x")))
-    triple = list(Live(Stream(network), identity(), 6_000).run(ticks([events], 6_000, "x")))
+    single = list(Live(Stream(network), identity()).run(at_once(ticks([events], 2_000, "x"))))
+    triple = list(Live(Stream(network), identity(), 6_000).run(at_once(ticks([events], 6_000, "x"))))
     assert len(triple) == 14
     for k, answered in enumerate(triple[:-1]):
         np.testing.assert_array_equal(answered.tick.answers["landmarks"], single[3 * k + 2].tick.answers["landmarks"])
@@ -151,14 +153,14 @@ class _Clock:
 
 
 class _Slow(Stream):
-    """A network that takes 1 ms a step, 12 ms where there are many events."""
+    """A network that takes 1 ms a step, more where there are many events."""
 
-    def __init__(self, clock: _Clock) -> None:
+    def __init__(self, clock: _Clock, burst: float = 0.012) -> None:
         super().__init__(small.network())
-        self.clock = clock
+        self.clock, self.burst = clock, burst
 
     def tick(self, events):
-        self.clock.sleep(0.012 if len(events) > 2 else 0.001)
+        self.clock.sleep(self.burst if len(events) > 2 else 0.001)
         return super().tick(events)
 
 
@@ -166,22 +168,80 @@ class _Slow(Stream):
 def test_pace_latency_and_lateness(paced, monkeypatch):
     """Ticks of 10 ms that end at 10, 20 … 60 ms; the first and the last take 16 ms, the others 5."""
     clock = _Clock()
-    monkeypatch.setattr("snnface.live.time", clock)
+    for module in ("live", "pace"):
+        monkeypatch.setattr(f"snnface.{module}.time", clock)
     t = [0, *[1] * 5, 10_001, 20_001, 30_001, 40_001, *[50_001] * 5]
     events = pack(t, np.arange(len(t)) % 11, [0] * len(t), [1] * len(t))
     live = Live(_Slow(clock), identity(), 10_000)
     begin = clock.now + 0.001  # the warm-up's step
-    assert len(list(live.run(ticks([events], 10_000, "x"), paced))) == 6
+    flow = ticks([events], 10_000, "x")
+    answers = list(live.run(by_clock(flow, 10_000) if paced else at_once(flow)))
+    assert [a.ticks for a in answers] == [1] * 6
     summary = live.summary()
+    assert (summary["ticks"], summary["answers"], summary["widened"]) == (6, 6, 0)
     work = [0.016, 0.005, 0.005, 0.005, 0.005, 0.016]
     assert live.latencies == pytest.approx(work)
     assert clock.now - begin == pytest.approx(0.060 + 0.016 if paced else sum(work))
     assert summary["late"] == (3 if paced else 2)  # paced, the second tick waits for the first
+    assert summary["behind_us"] == pytest.approx(16_000)
     assert summary["largest_tick_events"] == 6
     assert summary["p50_us"] == pytest.approx(5_000)
     assert summary["slowest_us"] == pytest.approx(16_000)
     assert summary["real_time_factor"] == pytest.approx(0.060 / sum(work))
     assert summary["events_per_s"] == pytest.approx(len(t) / sum(work))
+
+
+def test_a_burst_widens_the_next_tick_and_loses_nothing(monkeypatch):
+    """Ticks of 2 ms: the first is done at 13.5 ms; the five that are over by then get one answer, at 18.5; then three
+    that ended meanwhile, at 21.5; from there on every tick has its own."""
+    clock = _Clock()
+    for module in ("live", "pace"):
+        monkeypatch.setattr(f"snnface.{module}.time", clock)
+    t = [0, *[1] * 5, *range(2_001, 28_000, 2_000)]
+    events = pack(t, np.arange(len(t)) % 11, [0] * len(t), [1] * len(t))
+    live = Live(_Slow(clock, 0.0115), identity())
+    answers = list(live.run(by_clock(ticks([events], 2_000, "x"), 2_000)))
+    assert [a.ticks for a in answers] == [1, 5, 3, 1, 1, 1, 1, 1]
+    assert [a.t_us for a in answers] == [2_000, 12_000, 18_000, 20_000, 22_000, 24_000, 26_000, 28_000]
+    summary = live.summary()
+    assert (summary["ticks"], summary["answers"], summary["widened"]) == (14, 8, 2)
+    assert summary["late"] == 1 + 5 + 3 + 1
+    assert summary["behind_us"] == pytest.approx(18_500 - 4_000)
+    assert (sum(a.events for a in answers), summary["events"]) == (len(t), len(t))
+    single = Stream(small.network())
+    alone = [single.tick(part) for part in steps_of(events, 2_000, 28_000)]
+    for answered, end in zip(answers, np.cumsum([a.ticks for a in answers]), strict=True):
+        np.testing.assert_array_equal(answered.tick.answers["landmarks"], alone[end - 1].answers["landmarks"])
+        part = alone[end - answered.ticks : end]
+        assert answered.tick.spikes == [sum(s) for s in zip(*(a.spikes for a in part), strict=True)]
+
+
+def test_a_live_source_is_answered_together_where_it_did_not_wait():
+    came, go = threading.Event(), threading.Event()
+
+    def source():
+        yield 5, np.empty(0, EVENT_DTYPE)
+        go.wait(10)
+        for _ in range(3):
+            yield 5, np.empty(0, EVENT_DTYPE)
+        came.set()
+
+    groups = as_they_come(source())
+    assert len(next(groups)) == 1
+    go.set()
+    came.wait(10)
+    assert sum(len(group) for group in groups) == 3
+
+
+def test_what_breaks_a_live_source_is_raised_after_its_ticks():
+    def source():
+        yield 5, np.empty(0, EVENT_DTYPE)
+        raise InputError("camera", "is gone", "Look for it")
+
+    groups = as_they_come(source())
+    assert len(next(groups)) == 1
+    with pytest.raises(InputError, match="is gone"):
+        next(groups)
 
 
 def test_the_summary_of_nothing():
