@@ -177,6 +177,6 @@ def test_norse_refuses_a_membrane_without_leak() -> None:
 
 
 def test_an_unknown_backend_is_named() -> None:
-    assert {"torch", "snntorch", "norse", "fixed"} <= set(backends.names())
-    with pytest.raises(InputError, match=r"backend cuda: is unknown\. Use one of fixed, norse"):
+    assert {"torch", "native", "snntorch", "norse", "fixed"} <= set(backends.names())
+    with pytest.raises(InputError, match=r"backend cuda: is unknown\. Use one of fixed, native, norse"):
         backends.get("cuda")

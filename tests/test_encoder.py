@@ -66,7 +66,7 @@ def calibrated(batch: EventBatch) -> Encoder:
 def test_the_folded_network_is_the_encoder(mode: str, batch: EventBatch) -> None:
     encoder = made(input_mode=mode)
     encoder.calibrate(batch)
-    answers, trace = encoder(batch)
+    answers, trace = encoder(batch, run_reference)
     network = encoder.to_network()
     folded = reference.run(network, batch)
     assert [layer.name for layer in network.layers] == ["conv1", "conv2", "dense1", "readout"]
@@ -101,7 +101,7 @@ def test_answers_do_not_depend_on_the_other_clips(calibrated: Encoder, batch: Ev
 def test_calibration_reaches_the_rate_in_every_layer(rate: float, batch: EventBatch) -> None:
     encoder = made()
     rates = encoder.calibrate(batch, rate)
-    found = [float(spikes.detach().mean()) for spikes in encoder(batch)[1].spikes]
+    found = [float(rates.detach().mean()) for rates in encoder(batch)[1].rates]
     assert found == pytest.approx(rates, abs=1e-3)
     assert all(0.6 * rate < r < 1.1 * rate for r in rates)
 
@@ -144,7 +144,8 @@ def test_silence_stays_silent(calibrated: Encoder) -> None:
     trace = calibrated(silent)[1]
     assert len(trace.readout) == 20
     assert not trace.readout.any()
-    assert not any(spikes.any() for spikes in trace.spikes)
+    assert len(trace.rates) == 3
+    assert not any(rates.any() for rates in trace.rates)
 
 
 def test_a_checkpoint_comes_back_as_it_was(calibrated: Encoder, batch: EventBatch, tmp_path: Path) -> None:
@@ -205,7 +206,7 @@ def test_everything_that_is_learned_has_a_gradient_and_keeps_its_range(reset: st
 def test_learned_parameters_fold_and_come_back_from_disk(reset: str, batch: EventBatch, tmp_path: Path) -> None:
     encoder = learning(reset=reset)
     encoder.calibrate(batch)
-    trace = encoder(batch)[1]
+    trace = encoder(batch, run_reference)[1]
     network = encoder.to_network()
     folded = reference.run(network, batch)
     assert all(layer.beta.shape == layer.shape_out[:1] for layer in network.layers)
@@ -216,7 +217,7 @@ def test_learned_parameters_fold_and_come_back_from_disk(reset: str, batch: Even
         assert torch.equal(one, other)
     checkpoint.save(tmp_path / "model.safetensors", encoder, {})
     loaded, _ = checkpoint.load(tmp_path / "model.safetensors")
-    assert torch.equal(loaded(batch)[1].readout, trace.readout)
+    assert torch.equal(loaded(batch, run_reference)[1].readout, trace.readout)
     if reset == "zero":
         assert refusals(network) == []
     else:
@@ -231,7 +232,7 @@ def test_truncation_changes_gradients_and_not_answers(batch: EventBatch) -> None
     for truncate in (None, 4):
         encoder = made(truncate_steps=truncate)
         encoder.calibrate(batch)
-        trace = encoder(batch)[1]
+        trace = encoder(batch, run_reference)[1]
         trace.readout.square().mean().backward()
         found.append((trace.readout, encoder.synapses[0].weight.grad))
     assert torch.equal(found[0][0], found[1][0])
@@ -245,7 +246,7 @@ def test_another_run_takes_the_place_of_the_reference(calibrated: Encoder, batch
         taken.append((given, coding.step_us, coding.input_mode, len(layers)))
         return run_reference(given, coding, layers)
 
-    assert torch.equal(calibrated(batch, run)[1].readout, calibrated(batch)[1].readout)
+    assert torch.equal(calibrated(batch, run)[1].readout, calibrated(batch, run_reference)[1].readout)
     assert taken == [(batch, 20_000, "graded", 4)]
 
 
