@@ -18,7 +18,7 @@ from snnface.engine import streams
 from snnface.engine.library import library
 from snnface.errors import InputError
 from snnface.hardware.fixed_point import payloads, simulator
-from snnface.hardware.integer import DECAY_UNIT, STATE_LIMIT, STATE_SHIFT, IntegerNetwork
+from snnface.hardware.integer import DECAY_UNIT, STATE_LIMIT, STATE_SHIFT, Host, IntegerNetwork
 from snnface.hardware.manifest import load
 from snnface.stream import StreamState, Tick, feed, read_heads
 
@@ -39,7 +39,7 @@ class FixedStream:
         self.step_us, self.heads = self.host.step_us, self.host.heads
         engine = library()
         narrow = all(s.bound < STATE_LIMIT for s in simulator(network).synapses)
-        self._weights = _weights(engine, network) if engine is not None and narrow else None
+        self._weights = _weights(engine, network, network.host) if engine is not None and narrow else None
         self.reset()
 
     def another(self) -> FixedStream:
@@ -52,7 +52,7 @@ class FixedStream:
         """Start again at step 0 with silent neurons."""
         self._step = 0
         self._state: _Native | _Simulated = (
-            _Simulated(self.network) if self._weights is None else _Native(self._weights)
+            _Simulated(self.network, self.step_us) if self._weights is None else _Native(self._weights)
         )
 
     def state(self) -> StreamState:
@@ -106,15 +106,14 @@ def check_range(network: IntegerNetwork, wraps: np.ndarray, peak: float) -> None
 class _Simulated:
     """The simulator, one step at a time."""
 
-    def __init__(self, network: IntegerNetwork) -> None:
-        self.network, self.simulator = network, simulator(network)
+    def __init__(self, network: IntegerNetwork, step_us: int) -> None:
+        self.network, self.simulator, self.step_us = network, simulator(network), step_us
         self.readout, self.counts = np.zeros(0), np.zeros(len(network.layers), np.int64)
 
     def tick(self, events: np.ndarray) -> bool:
-        step_us = self.network.host.step_us if self.network.host else 0
         local = events.copy()
-        local["t"] -= self.simulator.time * step_us
-        batch = collate_events([local], [step_us], self.network.input_shape[2], self.network.input_shape[1])
+        local["t"] -= self.simulator.time * self.step_us
+        batch = collate_events([local], [self.step_us], self.network.input_shape[2], self.network.input_shape[1])
         (block,) = payloads(self.network, batch, 1)
         traces = self.simulator.advance(block)
         self.counts[:] = [t.s.sum() for t in traces]
@@ -157,7 +156,7 @@ class _Neurons(ctypes.Structure):
     ]  # fmt: skip
 
 
-def _weights(engine: ctypes.CDLL, network: IntegerNetwork) -> streams.Weights:
+def _weights(engine: ctypes.CDLL, network: IntegerNetwork, host: Host) -> streams.Weights:
     keep: list[np.ndarray] = []
     neurons = (_Neurons * len(network.layers))()
     for at, layer in zip(neurons, network.layers, strict=True):
@@ -168,7 +167,6 @@ def _weights(engine: ctypes.CDLL, network: IntegerNetwork) -> streams.Weights:
             shape = layer.shape_out if at.by_position[i] else layer.shape_out[:1]
             values = parameter if at.by_position[i] else np.ravel(parameter)
             at.parameter[i] = streams.address(np.broadcast_to(values, shape), np.int32, keep)
-    host = network.host
     coding = streams.coding(host, network.input_shape, unit=1)
     structures = streams.synapses(network.layers, network.input_shape, keep), neurons
     shapes = [layer.shape_out for layer in network.layers]
