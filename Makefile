@@ -10,7 +10,7 @@ TORCH_INDEX ?=
 # Size of the long evaluation: small (minutes), standard (hours on 2 cores), full.
 SIZE ?= standard
 
-.PHONY: demo test results bench peers lint types format check clean venv engine docs
+.PHONY: demo test results bench bench-figures peers lint types format check clean venv engine docs
 .DEFAULT_GOAL := help
 
 help:
@@ -57,6 +57,16 @@ peers: venv
 bench: peers
 	$(BIN)/snnface bench train --out out/bench/train.json
 	$(BIN)/snnface bench stream --out out/bench/stream.json
+
+# Everything that docs/bench.md shows, sweeps too: hours. What is finished is kept.
+bench-figures: bench
+	$(BIN)/snnface bench integer --out out/bench/integer.json
+	$(BIN)/snnface bench io --out out/bench/io.json
+	$(BIN)/snnface bench stream --sweep --out out/bench/sweep-events.json --resume
+	for what in density size steps batch threads; do \
+		$(BIN)/snnface bench train --sweep $$what --out out/bench/sweep-$$what.json --resume || exit 1; \
+	done
+	$(BIN)/snnface bench figures --results out/bench --out docs
 
 lint: venv
 	$(BIN)/ruff check .

@@ -15,11 +15,13 @@ import torch
 from typer.testing import CliRunner
 
 from snnface.errors import InputError
-from snnface.training.bench import floor, streaming, training
+from snnface.files import write_json
+from snnface.training.bench import floor, integer, reading, streaming, training
 from snnface.training.bench.commands import app
 from snnface.training.bench.compare import Settings, chosen, compare
 from snnface.training.bench.definition import prepare
 from snnface.training.bench.floor import Rates
+from snnface.training.bench.page import BEGIN, END
 from snnface.training.bench.problems import problem
 from snnface.training.bench.rows import row
 from snnface.training.bench.sweep import Point, collect, points
@@ -298,3 +300,91 @@ def test_bad_use_is_refused(arguments: tuple[str, str], tmp_path: Path) -> None:
     done = call("train", "--cache", str(tmp_path), *arguments)
     assert isinstance(done.exception, InputError)
     assert arguments[0] in str(done.exception)
+
+
+def test_written_recordings_are_read_alike_and_others_marked(tmp_path: Path) -> None:
+    out = tmp_path / "io.json"
+    done = call("io", "--events", "3000", "--rounds", "1", "--cache", str(tmp_path / "cache"), "--out", str(out))
+    assert done.exit_code == 0, done.output
+    rows = json.loads(out.read_text())["rows"]
+    assert {r["case"] for r in rows} == {"evt3", "dat2", "aedat4", "hdf5"}
+    assert all(r.keys() >= FIELDS for r in rows)
+    statuses = {(r["name"], r["case"]): r["status"] for r in rows}
+    assert {statuses["snnface read", c] for c in ("evt3", "dat2", "aedat4", "hdf5")} == {"ok"}
+    assert {statuses["numpy columns", c] for c in ("evt3", "dat2", "aedat4", "hdf5")} == {"ok"}
+    assert statuses["faery", "evt3"] == "ok"
+    assert ("faery", "hdf5") not in statuses
+
+
+def test_a_checksum_notices_every_column() -> None:
+    events = reading.recording(1000, seed=1).events
+    right = reading.checksum(events)
+    for name in "txyp":
+        changed = events.copy()
+        changed[name][7] = not changed[name][7] if name == "p" else changed[name][7] + 1
+        assert reading.checksum(changed) != right
+
+
+@pytest.mark.parametrize("name", [n for n in integer.IMPLEMENTATIONS if n != "lava"])
+def test_integer_streams_give_the_simulators_spikes(name: str, tmp_path: Path) -> None:
+    path = problem(Workload("noise", 0.05, 16, 16, 1, rate=0.05, reset="zero"), tmp_path)[1]
+    integer.quantised(path)
+    expected = integer.expected_spikes(path)
+    assert len(expected) == 2
+    assert sum(expected) > 0
+    step = integer.IMPLEMENTATIONS[name].prepare(path, {})()
+    assert [step().value for _ in expected] == expected
+
+
+def answers(folder: Path) -> None:
+    """Small answers as the commands write them."""
+    where = {"processor": "P", "cores": 2, "threads": 2, "torch": "2"}
+
+    def filled(name: str, case: str, ms: float, **more: Any) -> dict[str, Any]:
+        implementation = training.IMPLEMENTATIONS[name]
+        outcome = Outcome([[ms / 1e3]] * 3, [[ms / 3e3]] * 3, [1.0], 1.0, 5 * ms, 9 * ms)
+        return row(implementation, case, outcome, lambda _: True) | more
+
+    names = ("snnface native", "snnface native sparse", "snntorch", "sinabs", "floor exact", "floor sparse")
+    absent = row(training.IMPLEMENTATIONS["norse"], "noise", None, lambda _: True)
+    rows = [filled(n, c, 100.0 + 10 * i) for c in ("faces", "noise") for i, n in enumerate(names)] + [absent]
+    ratio = {"own": "snnface native", "other": "snntorch", "case": "faces", "ratio": 7.25}
+    facts = {"density": 0.02, "step_us": 5000, "rates": [0.08] * 3, "near": [0.1] * 3}
+    point = Point(Workload("faces"), 2).asked | {"facts": facts}
+    train = {"machine": where, "sweep": None, "points": [point], "rows": rows, "ratios": [ratio]}
+    write_json(folder / "train.json", train)
+    swept = [filled(n, "noise", 10.0 * b, batch=b) for b in (1, 2, 4) for n in names[:4]]
+    write_json(folder / "sweep-batch.json", train | {"sweep": "batch", "rows": swept})
+    rates = [filled(n, str(e), e / 1e5, events_per_s=e) for e in (1000, 10_000) for n in names[:4]]
+    write_json(folder / "sweep-events.json", train | {"sweep": "events", "rows": rates})
+
+
+def test_figures_fill_the_page_between_its_marks(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    answers(tmp_path / "results")
+    page = tmp_path / "bench.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    done = call("figures", "--results", str(tmp_path / "results"), "--out", str(tmp_path), "--json")
+    assert done.exit_code == 0, done.output
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    assert "| snntorch | 120 |" in text
+    assert "7.25" in text
+    assert "| norse | not installed |" in text
+    assert "2.00 % of the input cells active a step, step 5.0 ms" in text
+    assert "| snntorch noise | 10 | 20 | 40 |" in text
+    pictures = {p.name for p in tmp_path.glob("*.svg")}
+    assert pictures == {"bench-train.svg", "bench-batch.svg", "bench-events.svg"}
+    assert all(f"]({name})" in text for name in pictures)
+    assert set(json.loads(done.stdout)["files"]) == {str(page), *(str(tmp_path / n) for n in pictures)}
+
+
+def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
+    answers(tmp_path / "results")
+    (tmp_path / "bench.md").write_text("mine\n")
+    done = call("figures", "--results", str(tmp_path / "results"), "--out", str(tmp_path))
+    assert isinstance(done.exception, InputError)
+    assert (tmp_path / "bench.md").read_text() == "mine\n"
+    assert call("figures", "--results", str(tmp_path / "empty"), "--out", str(tmp_path)).exception is not None

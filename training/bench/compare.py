@@ -15,6 +15,9 @@ from snnface.training.bench.implementation import Implementation
 from snnface.training.bench.rows import ratios, row
 from snnface.training.bench.turns import Outcome, fastest, in_turn
 
+#: Compilers take minutes: these are compiled unless it is said otherwise.
+COMPILED = ("snntorch_compile",)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -29,8 +32,12 @@ class Settings:
     time_limit_s: float = 900.0
 
 
-def chosen(table: dict[str, Implementation], against: Sequence[str] | None, compiled: bool) -> list[Implementation]:
+def chosen(
+    table: dict[str, Implementation], against: Sequence[str] | None, compiled: bool | None
+) -> list[Implementation]:
     """Our rows, floors and the peers that are asked for: a library's name means all it offers.
+
+    ``compiled``: with all compiled ones, with none, or (None) with those of ``COMPILED``.
 
     Raises
     ------
@@ -44,7 +51,8 @@ def chosen(table: dict[str, Implementation], against: Sequence[str] | None, comp
 
     def wanted(i: Implementation) -> bool:
         asked = against is None or any(_means(name, i) for name in against)
-        return asked and (compiled or not _is_compiled(i) or i.name in (against or []))
+        usual = i.name in COMPILED if compiled is None else compiled
+        return asked and (usual or not _is_compiled(i) or i.name in (against or []))
 
     return [i for i in table.values() if i.role != "peer" or wanted(i)]
 
@@ -78,7 +86,7 @@ def compare(
         return {
             "group": group,
             "name": i.name,
-            "problem": str(problem.resolve()),
+            "problem": str(problem.absolute()),
             "options": form,
             "threads": settings.threads,
             "memory_gb": settings.memory_gb,

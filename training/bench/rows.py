@@ -109,20 +109,32 @@ def _is_floor_of(row: dict[str, Any], own: dict[str, Any]) -> bool:
     return row["role"] == "floor" and row["gradient"] == own["gradient"]
 
 
+_COLUMNS = {
+    "median_ms": "median ms",
+    "p99_ms": "p99 ms",
+    "forward_ms": "forward",
+    "backward_ms": "backward",
+    "peak_mb": "step MB",
+    "rss_mb": "process MB",
+    "times": "× ours",
+}
+
+
 def table(rows: Sequence[dict[str, Any]], ratios: Sequence[dict[str, Any]]) -> Table:
     """Rows for a person at a terminal, with how many times as long each takes as the first of ours that counts."""
-    drawn = Table(box=None)
-    for name in ("", "median ms", "p99 ms", "forward", "backward", "step MB", "process MB", "× ours", "form"):
-        drawn.add_column(name, justify="left" if name in ("", "form") else "right")
     reference = next((r["name"] for r in rows if r["role"] == "own" and r["status"] == "ok"), None)
     times = {r["other"]: r["ratio"] for r in ratios if r["own"] == reference}
+    rows = [r | {"times": times.get(r["name"])} for r in rows]
+    shown = {key: words for key, words in _COLUMNS.items() if any(r[key] is not None for r in rows)}
+    drawn = Table(box=None)
+    drawn.add_column("", no_wrap=True)
+    for words in shown.values():
+        drawn.add_column(words, justify="right")
+    drawn.add_column("")
     for r in rows:
-        if r["status"] == "ok":
-            numbers = [r[k] for k in ("median_ms", "p99_ms", "forward_ms", "backward_ms", "peak_mb", "rss_mb")]
-            cells = [_short(n) for n in [*numbers, times.get(r["name"])]]
-            drawn.add_row(r["name"], *cells, " ".join(str(v) for v in r["form"].values()))
-        else:
-            drawn.add_row(r["name"], *[""] * 7, r.get("error") or r["status"].replace("_", " "))
+        form = " ".join(str(v) for v in r["form"].values())
+        remark = form if r["status"] == "ok" else r.get("error") or r["status"].replace("_", " ")
+        drawn.add_row(r["name"], *(_short(r[key]) for key in shown), remark)
     return drawn
 
 

@@ -15,7 +15,7 @@ from snnface.events import pack
 from snnface.network import Head, Network, SynapticLayer
 from snnface.stream import Stream
 from snnface.training.bench.implementation import Done, Implementation, Start, Step
-from snnface.training.bench.workload import BETA, LAYOUTS, PADDING, STEP_US, STRIDE, THRESHOLD, Problem
+from snnface.training.bench.workload import BETA, LAYOUTS, PADDING, STEP_US, STRIDE, TAU_US, THRESHOLD, Problem
 
 
 def network(problem: Problem) -> Network:
@@ -45,7 +45,7 @@ def network(problem: Problem) -> Network:
     )
     one = np.ones(work.classes, np.float32)
     heads = {"class": Head(0, work.classes, one, 0 * one)}
-    return Network(work.layer_shape(-1), STEP_US, float("inf"), "unary", (*layers, readout), heads=heads)
+    return Network(work.layer_shape(-1), STEP_US, TAU_US, "unary", (*layers, readout), heads=heads)
 
 
 def ticks(problem: Problem) -> list[np.ndarray]:

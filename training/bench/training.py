@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +22,17 @@ from snnface.synapse import Conv
 from snnface.training.bench import floor
 from snnface.training.bench.implementation import Done, Implementation, Start, Step
 from snnface.training.bench.peers.network import ORDERS
-from snnface.training.bench.workload import BETA, LAYOUTS, PADDING, STEP_US, STRIDE, SUPPORT, THRESHOLD, Problem
+from snnface.training.bench.workload import (
+    BETA,
+    LAYOUTS,
+    PADDING,
+    STEP_US,
+    STRIDE,
+    SUPPORT,
+    TAU_US,
+    THRESHOLD,
+    Problem,
+)
 
 
 def _peer(module: str, network: str, compiled: bool) -> Callable[[Path, dict[str, Any]], Start]:
@@ -100,7 +109,7 @@ def _own(run: Run, surrogate: Surrogate) -> Callable[[Path, dict[str, Any]], Sta
         p = Problem.load(problem)
         batch, coding, labels = (
             p.events(),
-            Network((2, 1, 1), STEP_US, math.inf, "unary", ()),
+            Network((2, 1, 1), STEP_US, TAU_US, "unary", ()),
             torch.from_numpy(p.labels),
         )
         imported()

@@ -25,8 +25,9 @@ STRIDE, PADDING, KERNEL = 2, 1, 3
 SUPPORT = 0.5
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 CASES = ("faces", "noise")
-#: Length of a step where the network sees events, µs: any, since events carry no age here.
+#: Length of a step where the network sees events, and how they age, µs: any, since here they only count.
 STEP_US = 1000
+TAU_US = 1e9
 #: Sides of the recordings of faces; other sizes take the same events onto another sensor.
 NATIVE = 128
 

@@ -54,9 +54,9 @@ class Sinabs(Network):
         return self.neurons[layer](x.unsqueeze(1)).squeeze(1)
 
     def rates(self, x: Tensor) -> Tensor:
-        self.restart()
         steps, clips = x.shape[:2]
         x = x.transpose(0, 1).flatten(0, 1)
         for conv, neurons in zip(self.convs, self.neurons, strict=True):
             x = neurons(conv(x).unflatten(0, (clips, steps))).flatten(0, 1)
+        self.restart()
         return x.mean((2, 3)).unflatten(0, (clips, steps)).mean(1)

@@ -47,7 +47,7 @@ class SpikingJellyMulti(SpikingJelly):
     mode = "m"
 
     def rates(self, x: Tensor) -> Tensor:
-        self.restart()
         for conv, neurons in zip(self.convs, self.neurons, strict=True):
             x = neurons(conv(x))
+        self.restart()
         return x.mean((0, 3, 4))
