@@ -80,15 +80,17 @@ run["metrics"]
 # %% [markdown]
 # ## What the encoder does
 #
-# A ragged batch of events goes in as it is; the spikes of every layer and the answers of every step come out.
+# A ragged batch of events goes in as it is; the spikes of every layer and the answers of every step come out. The
+# native engine keeps spikes as bits, `dense` makes tensors of them.
 
 # %%
 encoder, _ = checkpoint.load(run["checkpoint"])
 batch, _ = data.collate([data[i] for i in range(3)])
 with torch.no_grad():
     answers, trace = encoder(batch)
+trace = trace.dense()
 print({name: tuple(a.shape) for name, a in answers.items()})
-print("spike rates", [round(float(s.mean()), 3) for s in trace.spikes])
+print("spike rates", [round(float(r.mean()), 3) for r in trace.rates])
 
 # %%
 raster = trace.spikes[-1][:, 0].flatten(1)
