@@ -100,7 +100,7 @@ class State:
             raise MemoryError("the state of a stream")
         # the finaliser holds the weights, so that they outlive the state
         weakref.finalize(self, _free, weights, self.handle)
-        self.readout = np.empty(math.prod(weights.shapes[-1]), weights.dtype)
+        self.readout = np.zeros(math.prod(weights.shapes[-1]), weights.dtype)
         self.counts = np.empty(len(weights.shapes), np.int64)
         self._outputs = self.readout.ctypes.data, self.counts.ctypes.data
 

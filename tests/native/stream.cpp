@@ -188,6 +188,7 @@ void floats() {
         for (size_t j = 0; j < u[i].size(); j++) CHECK(us[i][j] == float(u[i][j]) && vs[i][j] == float(v[i][j]));
       snn_stream_free(stream);
       stream = snn_stream_new(network);
+      std::fill(out.begin(), out.end(), 0.f);
       snn_stream_state_set(stream, step + 1, up, vp);
       CHECK(snn_stream_step(stream) == step + 1);
     }

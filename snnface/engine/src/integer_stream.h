@@ -184,6 +184,7 @@ struct IntegerStream {
   const IntegerNetwork *network;
   int64_t step = 0;
   std::vector<IntegerLayer::State> layers;
+  ShownSpikes shown;
 
   explicit IntegerStream(const IntegerNetwork *n) : network(n) {
     for (const IntegerLayer &layer : n->layers) layers.push_back(layer.silence());
@@ -238,12 +239,10 @@ SNN_API int32_t snn_integer_tick(void *stream, const snn_event *events, int64_t 
     s.step++;
     const snn::IntegerLayer &last = s.network->layers.back();
     const int positions = last.synapses.positions(), channels = last.synapses.is().out_c;
-    if (last.spiking()) {
-      std::fill(readout, readout + size_t(channels) * positions, 0);
-      snn::read_spikes(*from, positions, readout);
-    } else {
+    if (last.spiking())
+      s.shown.write(*from, positions, readout);
+    else
       snn::channels_first(s.layers.back().v.get(), positions, last.synapses.width, channels, readout);
-    }
     return int32_t(SNN_STREAM_DONE);
   });
 }

@@ -31,13 +31,21 @@ inline StreamScratch &stream_scratch() {
   return scratch;
 }
 
-// Ones where a layer spikes, [channels][positions].
-template <class T>
-inline void read_spikes(const Active &spikes, int positions, T *out) {
-  for (size_t i = 0; i < spikes.position.size(); i++)
-    for (uint32_t j = spikes.first[i]; j < spikes.first[i + 1]; j++)
-      out[size_t(spikes.channel[j]) * positions + spikes.position[i]] = 1;
-}
+// The spikes of a last layer as ones among zeros, [channels][positions], without a pass over all of them.
+struct ShownSpikes {
+  std::vector<size_t> shown;
+
+  // `out`: the same array in every step, zeros at first.
+  template <class T>
+  void write(const Active &spikes, int positions, T *out) {
+    for (size_t i : shown) out[i] = 0;
+    shown.clear();
+    for (size_t i = 0; i < spikes.position.size(); i++)
+      for (uint32_t j = spikes.first[i]; j < spikes.first[i + 1]; j++)
+        shown.push_back(size_t(spikes.channel[j]) * positions + spikes.position[i]);
+    for (size_t i : shown) out[i] = 1;
+  }
+};
 
 // [positions][width] ↔ [channels][positions].
 template <class T>
@@ -181,6 +189,7 @@ struct Stream {
   const StreamNetwork *network;
   int64_t step = 0;
   std::vector<LazyState> layers;
+  ShownSpikes shown;
 
   explicit Stream(const StreamNetwork *n) : network(n) {
     for (const LazyLayer &layer : n->layers) layers.push_back(layer.silence());
@@ -229,8 +238,8 @@ SNN_API int64_t snn_stream_bytes(const void *network) {
 
 SNN_API int64_t snn_stream_step(const void *stream) { return static_cast<const snn::Stream *>(stream)->step; }
 
-// Takes the events of the next step. `readout`: membranes of the last layer, or its spikes, [channels][positions];
-// `counts`: spikes of every layer. SNN_STREAM_REFUSED, with nothing changed, where an event is of another step or
+// Takes the events of the next step. `readout`: membranes of the last layer, or its spikes, [channels][positions], the
+// same array in every step of a stream and zeros at first; `counts`: spikes of every layer. SNN_STREAM_REFUSED, with nothing changed, where an event is of another step or
 // outside the input.
 SNN_API int32_t snn_stream_tick(void *stream, const snn_event *events, int64_t n, float *readout, int64_t *counts) {
   return snn::guarded<int32_t>(SNN_STREAM_NO_MEMORY, [&] {
@@ -244,12 +253,10 @@ SNN_API int32_t snn_stream_tick(void *stream, const snn_event *events, int64_t n
     }
     s.step++;
     const snn::LazyLayer &last = s.network->layers.back();
-    if (last.spiking()) {
-      std::fill(readout, readout + size_t(last.synapses.is().out_c) * last.synapses.positions(), 0.f);
-      snn::read_spikes(*from, last.synapses.positions(), readout);
-    } else {
+    if (last.spiking())
+      s.shown.write(*from, last.synapses.positions(), readout);
+    else
       last.membranes(s.layers.back(), readout);
-    }
     return int32_t(SNN_STREAM_DONE);
   });
 }
