@@ -85,7 +85,8 @@ struct Layer {
   int in_stride, words_in;            // channels and spike words of a source position (words_in 0: events)
   int width, chunks, out_stride;      // channels of a chunk, chunks, channels of a position
   int taps, rows;                     // positions of the kernel, rows of weights
-  bool current;                       // whether any synaptic current outlives its step
+  bool current;                       // whether a synaptic current outlives its step, or may learn to
+  bool restless;                      // whether a neuron spikes without input
   Buffer<float> weight, across, down;
   Buffer<float> alpha, beta, threshold;  // [out_stride]; padding never spikes
 
@@ -169,13 +170,14 @@ inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients
   });
   l.alpha = Buffer<float>(l.out_stride), l.beta = Buffer<float>(l.out_stride);
   l.threshold = Buffer<float>(l.out_stride);
-  l.current = false;
+  l.current = is.learn, l.restless = false;
   for (int o = 0; o < l.out_stride; o++) {
     const bool real = o < is.out_c;
     l.alpha[o] = real ? is.alpha[o] : 0.f;
     l.beta[o] = real ? is.beta[o] : 0.f;
     l.threshold[o] = real && is.spiking ? is.threshold[o] : NEVER;
     l.current |= l.alpha[o] != 0.f;
+    l.restless |= l.threshold[o] < 0.f;
   }
   return l;
 }

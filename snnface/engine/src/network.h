@@ -105,7 +105,7 @@ inline void find_needed(Run &run, int clip) {
       }
     }
     // A threshold learns from silent neurons too.
-    if (a.is.learn)
+    if (a.is.learn || a.restless)
       for (int p = 0; p < a.positions(); p++) needed[p] = 0;
   }
 }
@@ -367,8 +367,11 @@ inline void add_counts(Run &run, int clip, std::vector<Scratch> &scratch) {
   for (size_t l = 0; l < run.layers.size(); l++) {
     const Layer &a = run.layers[l];
     float *rates = run.rates.data() + run.rates_at(int(l)) + size_t(clip) * a.is.out_c;
-    for (Scratch &s : scratch)
-      for (int c = 0; c < a.is.out_c; c++) rates[c] += s.counts[l][c] / (float(run.steps) * a.positions());
+    for (int c = 0; c < a.is.out_c; c++) {
+      float count = 0;  // exact, whichever threads have counted
+      for (const Scratch &s : scratch) count += s.counts[l][c];
+      rates[c] = count / (float(run.steps) * a.positions());
+    }
   }
 }
 
