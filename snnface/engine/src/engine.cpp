@@ -5,6 +5,7 @@
 
 #include "api.h"
 #include "cpu.h"
+#include "integer_stream.h"
 #include "pool.h"
 #include "train.h"
 
