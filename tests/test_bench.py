@@ -15,8 +15,10 @@ import torch
 from typer.testing import CliRunner
 
 from snnface.errors import InputError
+from snnface.events import pack
 from snnface.files import write_json
 from snnface.training.bench import floor, integer, reading, streaming, training
+from snnface.training.bench.cells import there_and_back
 from snnface.training.bench.commands import app
 from snnface.training.bench.compare import Settings, chosen, compare
 from snnface.training.bench.definition import prepare
@@ -77,6 +79,14 @@ def test_faces_reach_the_density_and_a_larger_sensor_sees_the_same_events(tmp_pa
     # the same but for what happens beyond the small sensor's border
     assert 1 <= sum(large.facts["spikes"]) / sum(small.facts["spikes"]) < 1.15
     assert all(np.array_equal(a, b) for a, b in zip(large.weights, small.weights, strict=True))
+
+
+def test_a_recording_goes_there_and_back() -> None:
+    events = pack(*np.array([[1, 4, 9], [0, 5, 7], [1, 1, 2], [1, 0, 1]]))
+    twice = there_and_back(events, 10, 3)
+    assert twice["t"].tolist() == [1, 4, 9, 12, 17, 20, 21, 24, 29]
+    assert twice["x"].tolist() == [0, 5, 7, 7, 5, 0, 0, 5, 7]
+    assert twice["p"].tolist() == [1, 0, 1, 0, 1, 0, 1, 0, 1]
 
 
 def test_people_follow_one_another_in_a_stream(tmp_path: Path) -> None:

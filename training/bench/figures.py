@@ -67,7 +67,7 @@ def _colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def steps_of_training(answer: dict[str, Any], path: Path) -> Path:
-    """Bars: forward and backward of every row, a panel for each case, the floors as marks on our own."""
+    """Bars: forward and backward of every row, a panel for each case, the floors beside our own."""
     plt = _pyplot()
     cases = list(dict.fromkeys(r["case"] for r in answer["rows"]))
     most = max(len(_good([r for r in answer["rows"] if r["case"] == c], "own", "peer")) for c in cases)
@@ -81,12 +81,12 @@ def steps_of_training(answer: dict[str, Any], path: Path) -> Path:
             colour = colours[r["name"]] if r["role"] == "own" else "#8d99ae"
             axis.barh(place, r["forward_ms"], color=colour, alpha=0.55)
             axis.barh(place, r["backward_ms"], left=r["forward_ms"], color=colour)
-            axis.annotate(f" {r['median_ms']:,.0f}", (r["forward_ms"] + r["backward_ms"], place), va="center")
-            if r["role"] == "own" and r["name"] in _OWN and r["gradient"] in floors:
-                axis.plot([floors[r["gradient"]]] * 2, [place - 0.4, place + 0.4], color="black", linewidth=1.5)
+            floor = floors.get(r["gradient"]) if r["name"] in _OWN else None
+            words = f" {r['median_ms']:,.0f}" + (f", floor {floor:,.0f}" if floor else "")
+            axis.annotate(words, (r["forward_ms"] + r["backward_ms"], place), va="center")
         axis.set_yticks(range(len(shown)), [r["name"] for r in shown])
         axis.grid(axis="y", visible=False)
-        axis.set_xlabel("ms a training step: forward (light), backward; the bar in black is the floor")
+        axis.set_xlabel("ms a training step; light: its forward pass")
         axis.set_title(case)
         axis.margins(x=0.15)
     figure.tight_layout()

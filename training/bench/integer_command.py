@@ -61,7 +61,7 @@ def integer(
             slow = compare("integer", [own, *lava], path, count, lambda s: s[0] == expected[0], once)
             given["rows"] += [r for r in slow["rows"] if r["name"] == "lava"]
             given["ratios"] += slow["ratios"]
-        return {"facts": found.facts["rates"], "spikes": sum(expected)}, given
+        return {"rates": found.facts["rates"], "spikes": sum(expected)}, given
 
     answer: dict[str, Any] = {"workload": "integer", "sweep": None, "machine": machine(1)}
     return collect(answer, [at(n) for n in events or (100, 1000)], measure, out, resume=False)
