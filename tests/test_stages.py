@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from snnface.training.demo import CHIP
+from snnface.training.experiment import FACES, LEARNING, TEACHING
 from snnface.training.stages import Stages
 
 
@@ -50,3 +52,8 @@ def test_stages_run_again_only_where_something_changed(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(3, fails=True)
     assert not (folder / "state").exists()  # other work starts anew
+
+
+@pytest.mark.parametrize("name", sorted({*FACES, *TEACHING, *LEARNING, *CHIP}))
+def test_the_code_that_stages_name_exists(name: str, tmp_path: Path) -> None:
+    Stages(tmp_path, ["a"]).run("a", lambda: {}, settings=None, code=(name,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +19,8 @@ FRAME_US = 33_333
 
 def event_frames(batch: EventBatch, frame_us: int = FRAME_US) -> Tensor:
     """Event counts by polarity ``[T, B, 2, H, W]``, square-rooted against bursts."""
-    return input_spikes(batch, frame_us, float("inf"), "exact").dense().sqrt()
+    cells = input_spikes(batch, frame_us, float("inf"), "exact")
+    return replace(cells, value=cells.value.sqrt()).dense()
 
 
 def _heads(config: EncoderConfig) -> tuple[dict[str, Head], int]:

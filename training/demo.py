@@ -85,7 +85,7 @@ def demo(
         lambda: live_recordings(weights, out, os.environ.get("SNNFACE_DATA")),
         settings={"data": os.environ.get("SNNFACE_DATA")},
         inputs=[weights],
-        code=(*FACES, "stream.py", "live.py", "downscale.py", "training/live.py"),
+        code=(*FACES, "engine", "stream.py", "live.py", "downscale.py", "training/live.py"),
     )
     summary: dict[str, Any] = {
         "metrics": tested["guided"],

@@ -15,24 +15,24 @@ from snnface.training.stages import Stages
 
 #: Source files that decide what each kind of stage makes.
 FACES = ("faces", "facs.py", *(f"converters/{m}.py" for m in ("simulator", "sensors", "plan", "clip")))
+TEACHING = (
+    *("batch.py", "facs.py", "training/augment.py", "training/clips.py"),
+    *(f"training/{m}.py" for m in ("teacher", "teacher_file", "teacher_network")),
+)
 LEARNING = (
-    *(
-        "batch.py",
-        "input.py",
-        "synapse.py",
-        "neuron.py",
-        "surrogate.py",
-        "encoder.py",
-        "heads.py",
-        "forward.py",
-    ),
-    *(f"training/{m}.py" for m in ("augment", "baselines", "clips", "models", "objectives", "teacher", "trainer")),
+    *(f"{m}.py" for m in ("batch", "input", "synapse", "neuron", "surrogate", "encoder", "heads", "forward")),
+    *("metrics.py", "backends/__init__.py", "backends/native.py", "engine"),
+    *(f"training/{m}.py" for m in ("augment", "baselines", "clips", "evaluate", "models", "objectives", "recipe")),
+    *("training/teacher_file.py", "training/trainer.py"),
 )
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large an experiment is. Many people act a few clips each to learn from: looks are what must not matter."""
+    """How large an experiment is. Many people act a few clips each to learn from: looks are what must not matter.
+
+    ``seed`` decides people, clips and teacher; ``seeds``: of the networks, each of which is trained with every one.
+    """
 
     train_people: int
     validation_people: int
@@ -40,9 +40,10 @@ class Size:
     epochs: int
     teacher_epochs: int
     seed: int = 1
+    seeds: tuple[int, ...] = (1,)
     clips_a_learner: int = 6
     seconds: float = 1.2
-    pixels: int = 96
+    pixels: int = 128
 
 
 #: Recipe of each network; all see the same clips for the same number of passes.
@@ -95,25 +96,29 @@ class Experiment:
             settings={"epochs": epochs, "seed": self.size.seed},
             inputs=[self.train_data],
             outputs=[self.teacher],
-            code=LEARNING,
+            code=TEACHING,
         )
 
-    def train(self, name: str, *extra: str, suffix: str = "") -> Path:
+    def train(self, name: str, *extra: str, seed: int | None = None, label: str | None = None) -> Path:
         """One network's best checkpoint, chosen on the validation people; ``extra``: overrides a.b=value.
 
-        ``suffix`` tells runs of one network with different overrides apart.
+        ``seed``: of the network, by default the size's first; ``label`` tells runs of one network apart, by default
+        its name.
         """
-        changes = [f"data.train={self.train_data}", f"training.epochs={self.size.epochs}", *extra]
+        seed = self.size.seeds[0] if seed is None else seed
+        label = label or name
+        fixed = {"data.train": self.train_data, "training.epochs": self.size.epochs, "training.seed": seed}
+        changes = [*(f"{field}={value}" for field, value in fixed.items()), *extra]
         inputs = [self.train_data]
         if name == "guided":
             changes.append(f"teacher={self.teacher}")
             inputs.append(self.teacher)
         recipe = recipes.load(STUDENTS[name], changes)
-        run = self.folder / "runs" / f"{name}{suffix}"
+        run = self.folder / "runs" / label
         checkpoint = run / "best.safetensors"
         self.stages.run(
-            f"train {name}{suffix}",
-            lambda: snnface.train(STUDENTS[name], set=changes, out=run, seed=self.size.seed, resume=True),
+            f"train {label}",
+            lambda: snnface.train(STUDENTS[name], set=changes, out=run, resume=True),
             settings=recipes.canonical(recipe),
             inputs=inputs,
             outputs=[checkpoint],
@@ -121,15 +126,6 @@ class Experiment:
             code=LEARNING,
         )
         return checkpoint
-
-    def best_of(self, name: str, field: str, values: tuple[str, ...]) -> tuple[Path, dict[str, float]]:
-        """Train with each value of one field; the checkpoint best on the validation people, and all scores."""
-        runs = {value: self.train(name, f"{field}={value}", suffix=f" {value}") for value in values}
-        scores = {
-            value: max(json.loads(line)["score"] for line in (path.parent / "metrics.jsonl").read_text().splitlines())
-            for value, path in runs.items()
-        }
-        return runs[max(scores, key=lambda value: scores[value])], scores
 
     def measure(self, name: str, network: Path, data: Path | None = None, bootstrap: int = 0) -> dict[str, Any]:
         """Task metrics on the test people, who are looked at here and nowhere else."""
@@ -139,10 +135,16 @@ class Experiment:
             lambda: snnface.eval(network, data, split="test", bootstrap=bootstrap, mean_shape=self.train_data),
             settings={"bootstrap": bootstrap},
             inputs=[network, data],
-            code=(*LEARNING, "counts.py", "metrics.py", "training/evaluate.py", "hardware/fixed_point.py"),
+            code=(*LEARNING, "counts.py", "training/predictors.py", "hardware/fixed_point.py"),
         )
 
     @property
     def settings(self) -> dict[str, Any]:
         """The size as JSON."""
         return asdict(self.size)
+
+
+def validation_score(network: Path) -> float:
+    """What the best epoch of a run was chosen by, on the validation people."""
+    lines = (network.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return max(json.loads(line)["score"] for line in lines)

@@ -1,9 +1,12 @@
-"""The long evaluation behind the tables of the docs: resumable, its size one setting."""
+"""The long evaluation behind the tables of the docs: three seeds of each network, resumable, its size one setting."""
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Annotated, Any
 
 import typer
@@ -13,28 +16,25 @@ from snnface.errors import InputError
 from snnface.files import write_json, write_text
 from snnface.report.measures import title
 from snnface.training.demo import CHIP
-from snnface.training.experiment import CLIPS_A_TEST_PERSON, Experiment, Size
+from snnface.training.experiment import CLIPS_A_TEST_PERSON, Experiment, Size, validation_score
 from snnface.training.stages import Stages
 
+SEEDS = (1, 2, 3)
 SIZES = {
-    "small": Size(80, 20, 10, epochs=12, teacher_epochs=8, seed=2),
-    "standard": Size(640, 40, 12, epochs=16, teacher_epochs=12, seed=2),
-    "full": Size(1600, 200, 40, epochs=50, teacher_epochs=24, seed=2),
+    "small": Size(80, 20, 10, epochs=12, teacher_epochs=8, seed=2, seeds=SEEDS),
+    "standard": Size(640, 40, 20, epochs=12, teacher_epochs=10, seed=2, seeds=SEEDS),
+    "full": Size(1600, 200, 40, epochs=50, teacher_epochs=24, seed=2, seeds=SEEDS),
 }
 ROUNDS = 1000
-#: Learning rates that the CNN may choose from on the validation people.
+#: Learning rates that the CNN may choose from on the validation people, with the first seed.
 CNN_RATES = ("0.001", "0.002")
 NAMES = {
     "guided": "spiking, guided by RGB",
     "unguided": "spiking, labels only",
     "8 bit": "spiking, guided, 8-bit chip arithmetic",
-    "matched_cnn": "matched CNN + LSTM",
+    "matched_cnn": title("matched"),
 }
-STAGES = [
-    *("synth train", "synth test", "teacher", "train guided", "train unguided"),
-    *(f"train matched_cnn {lr}" for lr in CNN_RATES),
-    *("test guided", "test unguided", "test matched_cnn", "export", "test 8 bit", "profile"),
-]
+MEASURES = ("au_top1", "au_top3", "expression_acc", "nme")
 
 
 def results(
@@ -47,37 +47,39 @@ def results(
         Path | None, typer.Option(help="Checkout whose docs/results.md and README.md get the tables.")
     ] = None,
 ) -> dict[str, Any]:
-    """Guided student, unguided student and matched CNN on the same clips, with bootstrap intervals over people.
+    """Guided student, unguided student and matched CNN on the same clips, each with several seeds.
 
     Example: snnface results --size standard --docs .
     """
     if size not in SIZES:
         raise InputError(f"--size {size}", "is unknown", f"Use one of {', '.join(SIZES)}")
     out = out / size
-    stages = Stages(out, STAGES)
+    seeds = SIZES[size].seeds
+    stages = Stages(out, _stages(seeds))
     experiment = Experiment(out, SIZES[size], stages)
     experiment.make_data()
     teacher = experiment.make_teacher()
-    networks = {name: experiment.train(name) for name in ("guided", "unguided")}
-    networks["matched_cnn"], rates = experiment.best_of("matched_cnn", "training.lr", CNN_RATES)
-    tested = {name: experiment.measure(name, path, bootstrap=ROUNDS) for name, path in networks.items()}
-    net = out / "model.net"
-    stages.run(
-        "export",
-        lambda: snnface.export(networks["guided"], out=net, calibration=experiment.train_data),
-        settings={},
-        inputs=[networks["guided"], experiment.train_data],
-        outputs=[net],
-        code=CHIP,
-    )
-    tested["8 bit"] = experiment.measure("8 bit", net, bootstrap=ROUNDS)
+    networks = {name: _students(experiment, name) for name in ("guided", "unguided")}
+    networks["matched_cnn"], rates = _matched_cnns(experiment)
+    networks["8 bit"] = [
+        _exported(experiment, seed, path) for seed, path in zip(seeds, networks["guided"], strict=True)
+    ]
     profile = stages.run(
         "profile",
-        lambda: snnface.profile(networks["guided"], data=experiment.test_data, split="test"),
+        lambda: snnface.profile(networks["guided"][0], data=experiment.test_data, split="test"),
         settings={},
-        inputs=[networks["guided"], experiment.test_data],
+        inputs=[networks["guided"][0], experiment.test_data],
         code=(*CHIP, "training/baselines.py"),
     )
+    tested = {
+        name: _over_seeds(
+            {
+                seed: experiment.measure(f"{name}, seed {seed}", path, bootstrap=ROUNDS)
+                for seed, path in zip(seeds, networks[name], strict=True)
+            }
+        )
+        for name in NAMES
+    }
     summary = {
         "size": experiment.settings,
         "teacher": teacher,
@@ -90,50 +92,124 @@ def results(
     tables = _tables(summary, size)
     write_text(out / "results.md", tables)
     if docs is not None:
-        write_text(docs / "docs" / "results.md", tables)
-        readme = docs / "README.md"
-        made = f"Made by `make results SIZE={size}` ([how](docs/results.md))."
-        block = (
-            f"<!-- results:begin -->\n{made}\n\n{_accuracy_table(tested)}\n{_energy_table(profile)}"
-            "<!-- results:end -->"
-        )
-        pattern = r"<!-- results:begin -->.*<!-- results:end -->"
-        write_text(readme, re.sub(pattern, lambda _: block, readme.read_text(encoding="utf-8"), flags=re.DOTALL))
-    keys = ("au_top1", "expression_acc", "nme", "nme_mean_shape")
+        _write_docs(docs, summary, tables, size)
     return {
         "results": str(out / "results.json"),
-        **{name: {k: found[k] for k in keys} for name, found in tested.items()},
+        **{name: found["mean"] for name, found in tested.items()},
         "wall_s": round(sum(stages.wall_s.values())),
     }
 
 
-def _accuracy_table(tested: dict[str, Any]) -> str:
-    first = tested["guided"]
+def _stages(seeds: Sequence[int]) -> list[str]:
+    trained = [
+        *(f"{name}, seed {seed}" for name in ("guided", "unguided") for seed in seeds),
+        *(f"matched_cnn, seed {seeds[0]}, {rate}" for rate in CNN_RATES),
+        *(f"matched_cnn, seed {seed}" for seed in seeds[1:]),
+    ]
+    return [
+        *("synth train", "synth test", "teacher"),
+        *(f"train {label}" for label in trained),
+        *(f"export, seed {seed}" for seed in seeds),
+        "profile",
+        *(f"test {name}, seed {seed}" for name in NAMES for seed in seeds),
+    ]
+
+
+def _students(experiment: Experiment, name: str, *changes: str, seeds: Sequence[int] | None = None) -> list[Path]:
+    return [
+        experiment.train(name, *changes, seed=seed, label=f"{name}, seed {seed}")
+        for seed in (experiment.size.seeds if seeds is None else seeds)
+    ]
+
+
+def _matched_cnns(experiment: Experiment) -> tuple[list[Path], dict[str, float]]:
+    """The CNN of each seed, with the rate that was best on the validation people with the first, and all scores."""
+    first, *others = experiment.size.seeds
+    tried = {
+        rate: experiment.train(
+            "matched_cnn", f"training.lr={rate}", seed=first, label=f"matched_cnn, seed {first}, {rate}"
+        )
+        for rate in CNN_RATES
+    }
+    scores = {rate: validation_score(path) for rate, path in tried.items()}
+    best = max(scores, key=lambda rate: scores[rate])
+    return [tried[best], *_students(experiment, "matched_cnn", f"training.lr={best}", seeds=others)], scores
+
+
+def _exported(experiment: Experiment, seed: int, network: Path) -> Path:
+    net = experiment.folder / f"model, seed {seed}.net"
+    experiment.stages.run(
+        f"export, seed {seed}",
+        functools.partial(snnface.export, network, out=net, calibration=experiment.train_data),
+        settings={},
+        inputs=[network, experiment.train_data],
+        outputs=[net],
+        code=CHIP,
+    )
+    return net
+
+
+def _over_seeds(found: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """Each seed's answer, and over seeds the mean and standard deviation of every measure.
+
+    The ends of the bootstrap intervals are means over the seeds too: the same people are drawn for each.
+    """
+    keys = (*MEASURES, "nme_mean_shape")
+    several = list(found.values())
+    return {
+        "seeds": {str(seed): answer for seed, answer in found.items()},
+        "mean": {key: mean(answer[key] for answer in several) for key in keys},
+        "spread": {key: stdev(answer[key] for answer in several) for key in keys},
+        "intervals": {
+            key: [mean(ends) for ends in zip(*(answer["intervals"][key] for answer in several), strict=True)]
+            for key in MEASURES
+        },
+    }
+
+
+def _write_docs(docs: Path, summary: dict[str, Any], tables: str, size: str) -> None:
+    """The tables as docs/results.md and as the block of README.md."""
+    write_text(docs / "docs" / "results.md", tables)
+    readme = docs / "README.md"
+    made = f"Made by `make results SIZE={size}` ([how](docs/results.md))."
+    block = f"{made}\n\n{_accuracy_table(summary)}\n{_energy_table(summary['profile'])}"
+    block = f"<!-- results:begin -->\n{block}<!-- results:end -->"
+    pattern = r"<!-- results:begin -->.*<!-- results:end -->"
+    write_text(readme, re.sub(pattern, lambda _: block, readme.read_text(encoding="utf-8"), flags=re.DOTALL))
+
+
+def _accuracy_table(summary: dict[str, Any]) -> str:
+    tested, seeds = summary["tested"], summary["size"]["seeds"]
+    first = tested["guided"]["seeds"][str(seeds[0])]
     lines = [
-        f"{first['clips']} clips of {first['identities']} people that no network has seen; 95 % intervals over "
-        "people (bootstrap).\n",
+        f"{first['clips']} clips of {first['identities']} people that no network has seen. Mean ± standard deviation "
+        f"of {len(seeds)} trainings (seeds {_listed(seeds)}); in brackets 95 % intervals over people (bootstrap), "
+        "their ends averaged over the seeds.\n",
         "| network | AU top-1 (24 classes) | AU top-3 | expression (7) | landmarks, NME |",
         "|---|---|---|---|---|",
     ]
     for key, name in NAMES.items():
-        found = tested[key]
-        cells = [_with_interval(found, k) for k in ("au_top1", "au_top3", "expression_acc", "nme")]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {' | '.join(_cell(tested[key], measure) for measure in MEASURES)} |")
     chance = [f"{1 / 24:.3f}", f"{3 / 24:.3f}", f"{1 / 7:.3f}", f"{first['nme_mean_shape']:.3f} (mean shape)"]
     lines.append(f"| chance | {' | '.join(chance)} |")
     return "\n".join(lines) + "\n"
 
 
-def _with_interval(found: dict[str, Any], key: str) -> str:
+def _cell(found: dict[str, Any], key: str) -> str:
     low, high = found["intervals"][key]
-    return f"{found[key]:.3f} ({low:.3f}–{high:.3f})"
+    return f"{found['mean'][key]:.3f} ± {found['spread'][key]:.3f} ({low:.3f}–{high:.3f})"
+
+
+def _listed(items: Sequence[Any]) -> str:
+    return f"{', '.join(map(str, items[:-1]))} and {items[-1]}"
 
 
 def _energy_table(profile: dict[str, Any]) -> str:
     footing = next(c for c in profile["chips"] if c["name"] == "cmos45")
     lines = [
         "Energy of one second of recording, a model and no measurement: 45 nm fp32 (Horowitz 2014: 0.9 pJ an "
-        "accumulate, 4.6 pJ a multiply-accumulate), 30 frames/s for the CNNs; memory traffic stands apart.\n",
+        "accumulate, 4.6 pJ a multiply-accumulate), 30 frames/s for the CNNs; memory traffic stands apart. The "
+        "spiking network is the guided one of the first seed.\n",
         "| network | arithmetic, µJ/s | times the spiking network |",
         "|---|---|---|",
         f"| {title('spiking')} | {footing['energy_uj_per_s']:.1f} | 1 |",
@@ -145,14 +221,16 @@ def _energy_table(profile: dict[str, Any]) -> str:
 
 
 def _tables(summary: dict[str, Any], size: str) -> str:
-    s = summary["size"]
+    s, rates = summary["size"], summary["matched_cnn_learning_rates"]
     minutes = sum(summary["wall_s"].values()) / 60
+    rate = max(rates, key=lambda rate: rates[rate])
     return (
         f"# Results\n\nMade by `make results SIZE={size}` ({minutes:.0f} minutes on 2 cores): "
-        f"{s['train_people']} people to train on, {s['validation_people']} to choose the best epoch (and the CNN's "
-        f"learning rate) on, {s['test_people']} to test on; every test person acts {CLIPS_A_TEST_PERSON} "
-        f"clips, every other {s['clips_a_learner']}, two thirds of them action units; "
-        f"synthetic faces at {s['pixels']}×{s['pixels']}, "
-        f"{s['epochs']} passes for every network, one seed.\n\n"
-        f"## Accuracy\n\n{_accuracy_table(summary['tested'])}\n## Energy\n\n{_energy_table(summary['profile'])}"
+        f"{s['train_people']} people to train on, {s['validation_people']} to choose the best epoch on, "
+        f"{s['test_people']} to test on, looked at once, after all trainings; every test person acts "
+        f"{CLIPS_A_TEST_PERSON} clips, every other {s['clips_a_learner']}, two thirds of them action units; "
+        f"synthetic faces at {s['pixels']}×{s['pixels']}, {s['epochs']} passes for every network. Each network is "
+        f"trained with seeds {_listed(s['seeds'])}; one RGB teacher guides all. The CNN's learning rate, {rate} "
+        f"of {_listed(list(rates))}, was chosen once on the validation people, with seed {s['seeds'][0]}.\n\n"
+        f"## Accuracy\n\n{_accuracy_table(summary)}\n## Energy\n\n{_energy_table(summary['profile'])}"
     )

@@ -15,7 +15,7 @@ from snnface.files import file_sha256, read_json, write_json, write_text
 from snnface.progress import say
 
 #: Kinds of files that decide what code does.
-SOURCES = (".py", ".toml", ".html", ".css", ".js")
+SOURCES = (".py", ".h", ".cpp", ".toml", ".html", ".css", ".js")
 
 
 class Stages:
