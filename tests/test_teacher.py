@@ -17,7 +17,8 @@ from snnface.faces import COEFFICIENT_NAMES
 from snnface.training import trainer
 from snnface.training.augment import Change
 from snnface.training.clips import Clips
-from snnface.training.teacher import _changed, _mirror, _pictures, load_predictions, train_teacher
+from snnface.training.teacher import _changed, _mirror, _pictures, train_teacher
+from snnface.training.teacher_file import load_predictions
 
 
 @pytest.fixture(scope="module")

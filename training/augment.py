@@ -49,8 +49,10 @@ class Change:
         theta = torch.cat([back, -(back @ (self.shift[clip] / half))[:, None]], 1)
         if self.flip[clip]:
             theta[0] = -theta[0]
-        grid = F.affine_grid(theta.expand(len(pictures), -1, -1), list(pictures.shape), align_corners=False)
-        return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+        # All pictures of a clip change alike: channels of one picture, for which places are worked out once.
+        whole = pictures.flatten(0, 1)[None]
+        grid = F.affine_grid(theta[None], list(whole.shape), align_corners=False)
+        return F.grid_sample(whole, grid, padding_mode="border", align_corners=False).view_as(pictures)
 
 
 def draw(clips: int, width: int, height: int, settings: Augment, generator: torch.Generator) -> Change:

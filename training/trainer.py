@@ -24,7 +24,7 @@ from snnface.training.models import build, spread, start_from, step_us
 from snnface.training.objectives import loss_terms
 from snnface.training.recipe import Recipe
 from snnface.training.run_folder import RunFolder, describe
-from snnface.training.teacher import load_predictions
+from snnface.training.teacher_file import load_predictions
 
 _DIVERGED = "Lower training.lr and start again in another folder"
 
