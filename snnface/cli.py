@@ -34,6 +34,7 @@ SUMMARIES: dict[str, str] = {
     "verify": "Prove that two implementations compute the same spikes.",
     "profile": "Count operations; energy, latency and cores by chip.",
     "lava": "Install real Lava beside the package, or tell what is there.",
+    "bench": "Time training, streaming and reading side by side with other libraries.",
     "demo": "The whole path once, with a report.",
     "results": "The long evaluation behind the tables of the docs.",
 }
