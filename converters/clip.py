@@ -12,6 +12,7 @@ from snnface.converters.sensors import sensor
 from snnface.converters.simulator import EventSimulator
 from snnface.datasets.store import ClipData
 from snnface.faces import ClipSpec, FaceClip
+from snnface.faces.picture import luminance, srgb
 
 #: Time between two pictures of the ordinary camera, and between two labels (30 a second), µs.
 FRAME_US = 33_333
@@ -28,28 +29,26 @@ def make_clip(plan: Plan, number: int) -> ClipData:
     identity, au, expression = plan.labels(number)
     seed = int(face_seed.generate_state(1)[0])
     clip = FaceClip(ClipSpec(identity, au, expression, seconds, plan.width, plan.height, seed))
-    frame_t_us = np.arange(0, clip.duration_us, FRAME_US, dtype=np.int64)
     simulator = EventSimulator(plan.width, plan.height, sensor(plan.sensor), int(sensor_seed.generate_state(1)[0]))
+    frame_t_us = np.arange(0, clip.duration_us, FRAME_US, dtype=np.int64)
+    # Both cameras look at the same pictures: the event sensor sees each of the ordinary one's, and those between.
+    times = clip.sampling_times(np.append(frame_t_us, clip.duration_us))
+    events, rgb = [], []
+    for t, is_frame, seen in zip(times.tolist(), np.isin(times, frame_t_us), clip.film(times), strict=True):
+        events.append(simulator.step(exposure * luminance(seen), t))
+        if plan.rgb and is_frame:
+            rgb.append(_jpeg(srgb(seen)))
     return ClipData(
-        events=events(clip, simulator, exposure),
+        events=np.concatenate(events),
         duration_us=clip.duration_us,
         identity=identity,
         au=au,
         expression=expression,
         split=plan.split_of(identity),
         frame_t_us=frame_t_us,
-        rgb=[_jpeg(clip.rgb(int(t))) for t in frame_t_us] if plan.rgb else None,
+        rgb=rgb if plan.rgb else None,
         **clip.labels(frame_t_us),
     )
-
-
-def events(clip: FaceClip, simulator: EventSimulator, exposure: float) -> np.ndarray:
-    """Events of a whole clip ``[E]``, 0 < t ≤ its duration, seen as often as its motion asks for."""
-    t, parts = 0, [simulator.step(exposure * clip.luminance(0), 0)]
-    while t < clip.duration_us:
-        t = min(clip.next_time(t), clip.duration_us)
-        parts.append(simulator.step(exposure * clip.luminance(t), t))
-    return np.concatenate(parts)
 
 
 def _jpeg(picture: np.ndarray) -> bytes:

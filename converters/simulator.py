@@ -67,10 +67,11 @@ class EventSimulator:
             return np.empty(0, EVENT_DTYPE)
         level = self._followed(light, log_light, t_us - self._t_us)
         leak = self.sensor.leak_hz * (t_us - self._t_us) * 1e-6
-        change = (level - self._level).astype(np.float64) + leak * self._on
         noise = self._shot_noise(light, t_us)
         pixels = (self._gap, self._ready_us, self._on, self._off)
-        t, pixel, polarity = _crossings(change, *pixels, *noise, self.sensor.refractory_us, self._t_us, t_us)
+        t, pixel, polarity = _crossings(
+            level, self._level, leak, *pixels, *noise, self.sensor.refractory_us, self._t_us, t_us
+        )
         ticks = t - self._t_us
         # Sorting 16-bit numbers is by radix, several times faster.
         order = np.argsort(ticks.astype(np.uint16) if t_us - self._t_us < 65536 else ticks, kind="stable")
@@ -104,32 +105,37 @@ class EventSimulator:
         count = self._random.poisson(self.sensor.shot_hz * len(light) * (t_us - self._t_us) * 1e-6)
         if count == 0:
             return np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_)
-        pixel = np.sort(self._random.integers(0, len(light), count))
-        pixel = pixel[self._random.random(count) < 1 - (1 - BRIGHT_SHOT) * np.minimum(light[pixel], 1)]
-        t = self._random.uniform(self._t_us, t_us, len(pixel))
-        return pixel, t[np.lexsort((t, pixel))], self._random.random(len(pixel)) < 0.5
+        # Pixel and, behind the point, share of the time: one sort puts both in order.
+        place = np.sort(self._random.integers(0, len(light), count) + self._random.random(count))
+        pixel = np.minimum(place, len(light) - 1).astype(np.int64)
+        kept = self._random.random(count) < 1 - (1 - BRIGHT_SHOT) * np.minimum(light[pixel], 1)
+        t = self._t_us + (place - pixel) * (t_us - self._t_us)
+        return pixel[kept], t[kept], self._random.random(np.count_nonzero(kept)) < 0.5
 
 
 @numba.njit(cache=True, nogil=True)
 def _crossings(
-    change: Any, gap: Any, ready: Any, on: Any, off: Any, noise_pixel: Any, noise_t: Any, noise_on: Any,
-    refractory: int, start: int, stop: int,
+    level: Any, before: Any, leak: float, gap: Any, ready: Any, on: Any, off: Any, noise_pixel: Any, noise_t: Any,
+    noise_on: Any, refractory: int, start: int, stop: int,
 ) -> Any:  # fmt: skip
     """Move all pixels from ``start`` to ``stop`` (µs); ``gap`` and ``ready`` are changed.
 
-    ``change``: by how much the gap of each pixel would grow without events. Returns t, pixel and polarity ``[E]`` of
-    the events, by pixel. The three outputs grow as needed: no burst is too large.
+    ``level``, ``before``: what the pixels see at the end and at the start; ``leak``: ON thresholds leaked meanwhile.
+    Returns t, pixel and polarity ``[E]`` of the events, by pixel. The three outputs grow as needed: no burst is too
+    large.
     """
     t_out, pixel_out, on_out = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty(1024, np.bool_)
     count = 0
     k = 0
     for i in range(len(gap)):
+        # By how much the gap would grow without events.
+        change = np.float64(level[i] - before[i]) + leak * on[i]
         if (k == len(noise_pixel) or noise_pixel[k] != i) and ready[i] <= start:
-            end = gap[i] + change[i]
+            end = gap[i] + change
             if -off[i] < end < on[i]:
                 gap[i] = end
                 continue
-        slope = change[i] / (stop - start)
+        slope = change / (stop - start)
         now = max(float(start), ready[i])
         while now < stop:
             crossing = np.inf

@@ -1,19 +1,20 @@
 """Labelled synthetic faces: a plan of clips, each made by itself, one data set in the end.
 
-A clip depends on the plan and its own number alone, so the content is the same for any number of workers. Finished
-clips wait in a folder beside the output, each written whole or not at all, so an interrupted run goes on where it
-stopped.
+A clip depends on the plan and its own number alone, so the content is the same for any number of workers. A few
+clips of one person, whose face is made once, are a part; finished parts wait in a folder beside the output, each
+written whole or not at all, so an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
@@ -31,11 +32,14 @@ from snnface.faces import COEFFICIENT_NAMES
 from snnface.files import read_json, write_json
 from snnface.progress import bar, say
 
+#: Clips of one person that are made and kept together.
+CLIPS_A_PART = 6
+
 
 def synthesise(out: str | Path, plan: Plan, workers: int = 1, resume: bool = False) -> dict[str, Any]:
     """Make a data set; returns clips, identities, events, seconds_of_recording, wall_s and sha256 (of the content).
 
-    Finished clips wait in ``OUT.parts`` until the set is whole; with ``resume`` they are taken over, and a whole set
+    Finished parts wait in ``OUT.parts`` until the set is whole; with ``resume`` they are taken over, and a whole set
     of the same settings is left as it is.
 
     Raises
@@ -48,17 +52,17 @@ def synthesise(out: str | Path, plan: Plan, workers: int = 1, resume: bool = Fal
     generator = {"name": "procedural", "settings": plan.settings(), "coefficients": list(COEFFICIENT_NAMES)}
     if not (resume and out.is_file() and Store(out).generator == generator):
         parts = _parts_folder(out, plan, resume)
-        files = [parts / f"{number:07d}.h5" for number in range(plan.clips)]
-        missing = [number for number, file in enumerate(files) if not file.is_file()]
-        with bar() as display, closing(_made(plan, files, missing, workers)) as made:
+        clips = {parts / f"{numbers.start:07d}.h5": numbers for numbers in _parts(plan)}
+        missing = {file: numbers for file, numbers in clips.items() if not file.is_file()}
+        with bar() as display, closing(_made(plan, missing, workers)) as made:
             task = display.add_task(f"synth {out.name}", total=plan.clips)
-            display.advance(task, plan.clips - len(missing))
-            for _ in made:
-                display.advance(task)
+            display.advance(task, plan.clips - sum(map(len, missing.values())))
+            for count in made:
+                display.advance(task, count)
         # Joined within the folder: a killed run leaves nothing else. The plan goes last, clips never stay without it.
-        write_store(parts / "whole.h5", _joined(files), plan.width, plan.height, generator)
+        write_store(parts / "whole.h5", _joined(clips), plan.width, plan.height, generator)
         os.replace(parts / "whole.h5", out)
-        for file in files:
+        for file in clips:
             file.unlink()
         shutil.rmtree(parts)
     store = Store(out)
@@ -87,34 +91,45 @@ def _parts_folder(out: Path, plan: Plan, resume: bool) -> Path:
     return parts
 
 
-def _joined(files: list[Path]) -> Iterator[ClipData]:
-    return (Store(file).clip(0) for file in files)
+def _parts(plan: Plan) -> list[range]:
+    """The clips of the plan, each part of one person alone."""
+    people = [plan.labels(number)[0] for number in range(plan.clips)]
+    starts = [0]
+    for number in range(1, plan.clips):
+        if people[number] != people[number - 1] or number - starts[-1] == CLIPS_A_PART:
+            starts.append(number)
+    return [range(start, stop) for start, stop in itertools.pairwise([*starts, plan.clips])]
 
 
-def _make(plan: Plan, number: int, file: Path) -> None:
-    """Make one clip into a data set of its own."""
-    write_store(file, [make_clip(plan, number)], plan.width, plan.height, {"clip": number})
+def _joined(files: Iterable[Path]) -> Iterator[ClipData]:
+    for store in map(Store, files):
+        yield from map(store.clip, range(len(store)))
 
 
-def _made(plan: Plan, files: list[Path], numbers: list[int], workers: int) -> Generator[None]:
-    """Make the clips that are missing, here or in worker processes; yields after each."""
+def _make(plan: Plan, numbers: range, file: Path) -> int:
+    """Make some clips into a data set of their own; returns how many."""
+    clips = (make_clip(plan, number) for number in numbers)
+    write_store(file, clips, plan.width, plan.height, {"clips": list(numbers)})
+    return len(numbers)
+
+
+def _made(plan: Plan, missing: dict[Path, range], workers: int) -> Generator[int]:
+    """Make the parts that are missing, here or in worker processes; yields each one's number of clips."""
     if workers <= 1:
-        for number in numbers:
-            _make(plan, number, files[number])
-            yield
+        for file, numbers in missing.items():
+            yield _make(plan, numbers, file)
         return
     context = multiprocessing.get_context("spawn")
     lifeline, end_of_parent = context.Pipe(duplex=False)
-    with ProcessPoolExecutor(min(workers, len(numbers) or 1), context, _prepare_worker, (lifeline,)) as pool:
+    with ProcessPoolExecutor(min(workers, len(missing) or 1), context, _prepare_worker, (lifeline,)) as pool:
         with _interrupt_later():
-            jobs = [pool.submit(_make, plan, number, files[number]) for number in numbers]
+            jobs = [pool.submit(_make, plan, numbers, file) for file, numbers in missing.items()]
         try:
             for job in as_completed(jobs):
-                job.result()
-                yield
+                yield job.result()
         except BrokenProcessPool as e:
             what = "a worker process died: too little memory, or a script without `if __name__ == '__main__':`"
-            fix = "Finished clips are kept: go on with --resume and fewer --workers"
+            fix = "Finished parts are kept: go on with --resume and fewer --workers"
             raise InputError("--workers", what, fix) from e
         except BaseException:
             end_of_parent.close()

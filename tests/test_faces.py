@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,11 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from snnface.errors import InputError
-from snnface.faces import COEFFICIENT_NAMES, ClipSpec, FaceClip
+from snnface.faces import COEFFICIENT_NAMES, ClipSpec, FaceClip, render, scene, shape
 from snnface.faces.actions import CHANNEL_INDEX, CHANNELS
 from snnface.faces.landmarks import landmark_vertices
 from snnface.faces.mesh import template
+from snnface.faces.picture import luminance, srgb
 from snnface.faces.sheet import apex_time, contact_sheet
+from snnface.faces.texture import noise
 from snnface.facs import AU_INDEX, AUS, EXPRESSIONS, LANDMARK_MIRROR_68, coefficient_mirror
 
 SIZE = 48
@@ -198,17 +202,114 @@ def test_light_is_smooth_in_time() -> None:
     assert steps < 0.2 * contrast
 
 
-def test_next_time_keeps_motion_below_half_a_pixel() -> None:
-    c, t, moves, gaps = clip(52, intensity=1.0, seconds=0.6), 0, [], []
-    while t < c.duration_us:
-        later = c.next_time(t)
-        assert 500 <= later - t <= 16000
-        marks = c.labels(np.array([t, later]))["landmarks"]
-        moves.append(np.abs(marks[1] - marks[0]).max())
-        gaps.append(later - t)
-        t = later
-    assert max(moves) <= 0.55
-    assert max(gaps) == 16000 > min(gaps)
+def test_from_one_sample_to_the_next_nothing_moves_more_than_half_a_pixel() -> None:
+    c = clip(52, intensity=1.0)
+    stops = np.array([7, 33_340, 600_001, c.duration_us])
+    times = c.sampling_times(stops)
+    assert (times[0], times[-1]) == (7, c.duration_us)
+    assert set(stops) <= set(times.tolist())
+    gaps = np.diff(times)
+    assert 300 < gaps.min() < 10_000
+    assert 30_000 < gaps.max() <= 33_335
+    marks = c.labels(times)["landmarks"]
+    assert 0.3 < np.abs(np.diff(marks, axis=0)).max() <= 0.55
+
+
+def test_sampling_sees_every_blink() -> None:
+    for seed in range(12):
+        c = clip(45, intensity=1.0, seed=seed)
+        shut = c.state(c.sampling_times(np.array([0, c.duration_us]))).closure[:, 0]
+        assert shut.max() > 0.9 * c.state(np.arange(0, c.duration_us, 1000)).closure.max()
+        assert np.abs(np.diff(shut)).max() < 0.5
+
+
+def test_a_film_is_its_pictures() -> None:
+    c = clip(12, intensity=1.0)
+    times = np.array([0, 400_000, 5000])
+    film = list(c.film(times))
+    assert all(f.shape == (SIZE, SIZE, 3) and f.dtype == np.float32 for f in film)
+    for t, seen in zip(times.tolist(), film, strict=True):
+        assert np.array_equal(luminance(seen), c.luminance(t))
+        assert np.array_equal(srgb(seen), c.rgb(t))
+    assert luminance(film[0]) == pytest.approx(film[0] @ np.array([0.2126, 0.7152, 0.0722]), abs=1e-6)
+
+
+def test_srgb_follows_its_curve() -> None:
+    linear = np.linspace(-0.1, 1.2, 3 * 4001, dtype=np.float32).reshape(1, -1, 3)
+    x = np.clip(linear.astype(float), 0, 1)
+    exact = 255 * np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)
+    assert np.abs(srgb(linear) - exact).max() < 0.53
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32), samples=st.sampled_from([2, 3]), width=st.integers(5, 40))
+def test_a_sample_shows_the_nearest_triangle_that_holds_it(seed: int, samples: int, width: int) -> None:
+    height, count, rng = 9, 40, np.random.default_rng(seed)
+    screen = rng.uniform((-3, -3, 0.5), (width + 3, height + 3, 1.0), (3 * count, 3)).astype(np.float32)
+    triangles = np.arange(3 * count, dtype=np.int32).reshape(count, 3)
+    depth = np.empty((height * samples, width * samples + render.LANES), np.float32)
+    owner, slant = np.empty(depth.shape, np.int32), render.slants(depth.shape[1])
+    planes, flat = np.zeros((count, 11), np.float32), np.zeros((3 * count, 2), np.float32)
+    render.find_visible(screen, triangles, flat, flat[:, 0], samples, slant, planes, depth, owner)
+    rows, cols = depth.shape[0], width * samples
+    x = (np.arange(cols)[None] + slant[:rows, None] + 0.5) / samples
+    y = (np.arange(rows)[:, None] - slant[None, :cols] + 0.5) / samples
+    nearest, sure = np.zeros((rows, cols)), np.ones((rows, cols), bool)
+    expected = np.full((rows, cols), -1)
+    for i, (a, b, c) in enumerate(screen.astype(float).reshape(count, 3, 3)):
+        area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+        if area >= 0:
+            continue
+        wa = ((b[1] - c[1]) * (x - c[0]) + (c[0] - b[0]) * (y - c[1])) / area
+        wb = ((c[1] - a[1]) * (x - c[0]) + (a[0] - c[0]) * (y - c[1])) / area
+        inside = np.minimum(np.minimum(wa, wb), 1 - wa - wb)
+        near = wa * a[2] + wb * b[2] + (1 - wa - wb) * c[2]
+        wins = (inside >= 0) & (near > nearest)
+        sure &= (np.abs(inside) > 1e-4) & ((inside < 0) | (np.abs(near - nearest) > 1e-5))
+        nearest, expected = np.where(wins, near, nearest), np.where(wins, i, expected)
+    assert (expected >= 0).any()
+    assert np.array_equal(owner[:, :cols][sure], expected[sure])
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_pixels_gather_their_samples_and_a_little_of_their_neighbours(n: int) -> None:
+    random = np.random.default_rng(n).random((4 * n, 5 * n, 3)).astype(np.float32)
+    out, weights = np.empty((4, 5, 3), np.float32), render.window(n)
+    row = np.empty(3 * (5 * n + len(weights) - n), np.float32)
+    render.gather(random.reshape(4 * n, -1), n, weights, np.float32(0.25), row, out)
+    edge = (len(weights) - n) // 2
+    padded = np.pad(random, ((edge, edge), (edge, edge), (0, 0)), "edge")
+    for y, x in np.ndindex(4, 5):
+        seen = padded[y * n : y * n + len(weights), x * n : x * n + len(weights)]
+        expected = 0.25 + (weights[:, None, None] * weights[None, :, None] * seen).sum((0, 1))
+        assert out[y, x] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [1.5, (12.0, 1.3)])
+def test_noise_is_as_smooth_as_its_gaussian(sigma) -> None:
+    n = noise(np.random.default_rng(0), (512, 512), sigma)
+    assert n.dtype == np.float32
+    assert n.std() == pytest.approx(1, abs=1e-4)
+    for axis, width in enumerate(np.broadcast_to(sigma, 2)):
+        # White noise after a Gaussian correlates as a Gaussian √2 as wide.
+        likeness = (n * np.roll(n, 2, axis)).mean()
+        assert likeness == pytest.approx(math.exp(-0.5 * (2 / (math.sqrt(2) * width)) ** 2), abs=0.03)
+
+
+def test_the_skull_follows_its_profile_without_overshoot() -> None:
+    heights = shape._PROFILE[:, 0]
+    assert np.array(shape._profile(heights)) == pytest.approx(shape._PROFILE[:, 1:].T)
+    fine = np.array(shape._profile(np.linspace(heights[0], heights[-1], 999)))
+    parts = np.searchsorted(heights, np.linspace(heights[0], heights[-1], 999)[1:-1], "right") - 1
+    low = np.minimum(shape._PROFILE[:-1, 1:], shape._PROFILE[1:, 1:]).T[:, parts]
+    high = np.maximum(shape._PROFILE[:-1, 1:], shape._PROFILE[1:, 1:]).T[:, parts]
+    assert ((fine[:, 1:-1] >= low - 1e-9) & (fine[:, 1:-1] <= high + 1e-9)).all()
+
+
+def test_clouds_pass_through_their_values() -> None:
+    values = np.random.default_rng(1).normal(size=7)
+    assert scene._spline(7, 25)[::4] @ values == pytest.approx(values, abs=1e-5)
+    assert scene._spline(7, 25).sum(1) == pytest.approx(np.ones(25), abs=1e-5)
 
 
 def test_labels_have_the_promised_form() -> None:

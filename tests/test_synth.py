@@ -24,16 +24,16 @@ from PIL import Image
 from snnface import cli
 from snnface.converters.clip import FRAME_US, make_clip
 from snnface.converters.plan import Plan
-from snnface.converters.synth import synthesise
+from snnface.converters.synth import CLIPS_A_PART, _parts, synthesise
 from snnface.datasets.store import Store
 from snnface.errors import InputError
 from snnface.facs import AUS
 
 SETTINGS = {
-    "clips": 5, "identities": 2, "seconds": 0.5, "width": 20, "height": 16, "sensor": "davis346",
+    "clips": 8, "identities": 4, "seconds": 0.5, "width": 20, "height": 16, "sensor": "davis346",
     "tasks": ("au", "expression"), "rgb": True, "seed": 3, "split": (0.5, 0.0, 0.5),
 }  # fmt: skip
-OPTIONS = [f"--{option}" for option in ("clips=5", "identities=2", "seconds=0.5", "size=20x16", "seed=3")]
+OPTIONS = [f"--{option}" for option in ("clips=8", "identities=4", "seconds=0.5", "size=20x16", "seed=3")]
 OPTIONS.append("--split=0.5,0,0.5")
 
 
@@ -82,20 +82,20 @@ def test_people_are_split_by_the_fractions_and_each_split_has_one(identities, we
 def test_answer_and_content_agree(made: tuple[Path, dict]) -> None:
     path, answer = made
     store = Store(path)
-    assert (answer["clips"], answer["identities"]) == (5, 2)
-    assert answer["events"] == sum(len(store.events(i)) for i in range(5)) > 50
+    assert (answer["clips"], answer["identities"]) == (8, 4)
+    assert answer["events"] == sum(len(store.events(i)) for i in range(8)) > 50
     assert answer["seconds_of_recording"] == pytest.approx(store.duration_us.sum() / 1e6)
     assert answer["sha256"] == store.content_sha256()
     assert (store.width, store.height, store.attrs["seed"]) == (20, 16, 3)
     assert store.generator["settings"]["sensor"] == "davis346"
     assert [(int(p), int(a), int(e)) for p, a, e in zip(store.identity, store.au, store.expression, strict=True)] == [
-        plan().labels(n) for n in range(5)
+        plan().labels(n) for n in range(8)
     ]
     assert not set(store.identity[store.split == 0]) & set(store.identity[store.split == 2])
     assert not path.with_name("faces.h5.parts").exists()
     assert store.duration_us.min() >= 400_000
     assert store.duration_us.max() <= 600_000
-    assert len(set(store.duration_us)) == 5
+    assert len(set(store.duration_us)) == 8
 
 
 def test_a_clip_stands_for_itself(made: tuple[Path, dict]) -> None:
@@ -108,7 +108,18 @@ def test_a_clip_stands_for_itself(made: tuple[Path, dict]) -> None:
     picture = Image.open(io.BytesIO(clip.rgb[0]))
     assert (picture.format, picture.size) == ("JPEG", (20, 16))
     assert not np.array_equal(clip.events, make_clip(plan(seed=4), 2).events)
-    assert make_clip(plan(rgb=False), 2).rgb is None
+    blind = make_clip(plan(rgb=False), 2)
+    assert blind.rgb is None
+    assert np.array_equal(blind.events, clip.events)
+
+
+@given(clips=st.integers(1, 120), identities=st.integers(1, 9))
+def test_parts_hold_every_clip_once_and_one_person_each(clips: int, identities: int) -> None:
+    whole = plan(clips=clips, identities=identities)
+    parts = _parts(whole)
+    assert [n for part in parts for n in part] == list(range(clips))
+    assert all(len({whole.labels(n)[0] for n in part}) == 1 for part in parts)
+    assert all(0 < len(part) <= CLIPS_A_PART for part in parts)
 
 
 def test_workers_change_nothing_and_the_seed_everything(made: tuple[Path, dict], tmp_path: Path) -> None:
@@ -127,7 +138,7 @@ def test_a_killed_run_goes_on_to_the_same_content(made: tuple[Path, dict], tmp_p
     assert not out.exists()
     wait(lambda: not alive(group))
     kept = {file: file.stat().st_mtime_ns for file in parts.glob("0*.h5")}
-    assert 0 < len(kept) < 5
+    assert 0 < len(kept) < 4
 
     with pytest.raises(InputError, match="--resume"):
         synthesise(out, plan())
@@ -172,7 +183,7 @@ def test_what_is_finished_outlives_interrupts_and_dead_workers(act, error, made,
     assert not multiprocessing.active_children()
     assert list(tmp_path.iterdir()) == [parts]
     kept = len(list(parts.glob("0*.h5")))
-    assert 0 < kept < 5
+    assert 0 < kept < 4
     assert synthesise(out, plan(), resume=True)["sha256"] == made[1]["sha256"]
     assert list(tmp_path.iterdir()) == [out]
 
@@ -184,7 +195,8 @@ def test_an_output_that_is_a_folder_is_refused_before_the_work(tmp_path: Path) -
 
 def test_length_light_and_face_do_not_depend_on_the_label() -> None:
     """The same clip number with another label: everything but the action is as before."""
-    one, other = (make_clip(plan(identities=1, tasks=tasks, rgb=False), 1) for tasks in (("au",), ("expression",)))
+    plans = (plan(clips=5, identities=1, tasks=(task,), rgb=False) for task in ("au", "expression"))
+    one, other = (make_clip(p, 1) for p in plans)
     assert (one.au, one.expression, other.au, other.expression) == (2, -1, -1, 1)
     assert one.duration_us == other.duration_us
     assert np.array_equal(one.landmarks[0], other.landmarks[0])

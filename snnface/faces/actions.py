@@ -7,10 +7,11 @@ the lids are joints: the jaw turns about its hinge, lids slide over the eyeballs
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from snnface.faces.mesh import CAVITY, EYE_HALF_WIDTH, EYE_S, MOUTH_HALF_WIDTH, MOUTH_Y, TEETH_LOW, Template
+from snnface.faces.mesh import CAVITY, EYE_HALF_WIDTH, EYE_S, MOUTH_HALF_WIDTH, MOUTH_Y, TEETH_LOW, template
 from snnface.faces.shape import gauss, smoothstep
 
 #: Actions with a left and a right muscle; then those with one amplitude.
@@ -46,8 +47,10 @@ def upper_share(a: np.ndarray, y: np.ndarray, side: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip((y - MOUTH_Y + 0.15 * side) / h * 2.0, -30, 30)))
 
 
-def action_fields(t: Template) -> ActionFields:
+@cache
+def action_fields() -> ActionFields:
     """The fields on the template's vertices; parts that do not belong to the skin only follow the jaw."""
+    t = template()
     s, y, side = np.where(t.skin, t.s, 0.0), np.where(t.skin, t.y, 0.0), np.where(t.skin, t.side, 0)
     a, sign = np.abs(s), np.sign(s)
     up = upper_share(a, y, np.where(np.abs(y - MOUTH_Y) < 0.01, side, 0))

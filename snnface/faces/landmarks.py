@@ -87,3 +87,11 @@ def landmark_vertices() -> np.ndarray:
     """int64 ``[68]``: the vertex of each landmark, iBUG order."""
     t = template()
     return np.array([_nearest(t, p) for p in _positions()])
+
+
+@cache
+def lid_margins() -> np.ndarray:
+    """int64 ``[2]``: a vertex in the middle of the upper lid's margin of the right and the left eye."""
+    t = template()
+    margin = t.skin & (t.side == 1) & (t.depth == 0) & (np.abs(np.abs(t.s) - 2.9) < 0.1)
+    return np.array([np.flatnonzero(margin & (t.eye == e))[0] for e in range(2)])

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from snnface.faces.actions import CHANNEL_INDEX, JAW_DEGREES, JAW_PIVOT, LID_LOWER, LID_UPPER, action_fields
+from snnface.faces.actions import CHANNEL_INDEX, JAW_PIVOT, LID_LOWER, LID_UPPER, action_fields
 from snnface.faces.identity import draw_identity
 from snnface.faces.mesh import BODY, CAVITY, EYE, HAIR, TEETH_LOW, TEETH_UP, template
 from snnface.faces.motion import State
-from snnface.faces.render import deform
 from snnface.faces.shape import EYE_RADIUS, gauss, rest_geometry, smoothstep
 from snnface.faces.texture import SIZE, texture_atlas, texture_coordinates
 
-LUMA = np.array([0.2126, 0.7152, 0.0722])
 
+class FaceModel(NamedTuple):
+    """Arrays over the vertices [V] of one identity (float32 unless said). ``basis`` is [channels, V, 3].
 
-@dataclass(frozen=True)
-class FaceModel:
-    """Arrays over the vertices [V] of one identity (float32 unless said). ``basis`` is [channels, V, 3]."""
+    A named tuple, because the kernels take it as it is.
+    """
 
     rest: np.ndarray
     basis: np.ndarray
@@ -33,61 +32,35 @@ class FaceModel:
     eye_opening: np.ndarray
     follow: np.ndarray
     occlusion: np.ndarray
+    jaw_pivot: np.ndarray
+    lid_radius: np.float32
 
     def subset(self, vertices: np.ndarray) -> FaceModel:
         """The same face with only some of its vertices."""
         per_vertex = ("rest", "jaw", "lid_upper", "lid_lower", "eye", "fold", "follow", "occlusion")
-        cut = {n: np.ascontiguousarray(getattr(self, n)[vertices]) for n in per_vertex}
-        basis = np.ascontiguousarray(self.basis[:, vertices])
-        return FaceModel(basis=basis, eye_centres=self.eye_centres, eye_opening=self.eye_opening, **cut)
+        cut: dict[str, Any] = {n: np.ascontiguousarray(getattr(self, n)[vertices]) for n in per_vertex}
+        return self._replace(basis=np.ascontiguousarray(self.basis[:, vertices]), **cut)
 
-    def lid_travel(self, state: State, i: int) -> np.ndarray:
-        """float32 ``[2, 2]``: travel (cm) of the upper and the lower margin of the right and the left eye."""
-        out = np.empty((2, 2), np.float32)
+    def lid_travel(self, state: State) -> np.ndarray:
+        """float32 ``[F, 2, 2]``: travel (cm) of the upper and the lower margin of the right and the left eye."""
+        out = np.empty((len(state.gaze), 2, 2), np.float32)
         for e, side in enumerate((-1, 1)):
-            upper, lower = (
-                self.eye_opening[0] + 0.010 * state.gaze[i, 1],
-                self.eye_opening[1] + 0.004 * state.gaze[i, 1],
-            )
+            upper = self.eye_opening[0] + 0.010 * state.gaze[:, 1]
+            lower = self.eye_opening[1] + 0.004 * state.gaze[:, 1]
             for au, move in LID_UPPER.items():
-                upper += move * state.channels[i, CHANNEL_INDEX[au, side]]
+                upper = upper + move * state.channels[:, CHANNEL_INDEX[au, side]]
             for au, move in LID_LOWER.items():
-                lower += move * state.channels[i, CHANNEL_INDEX[au, side]]
-            upper = max(upper, lower + 0.12)
-            shut = 1.0 - state.closure[i, e]
-            out[e] = upper * shut, lower * shut
+                lower = lower + move * state.channels[:, CHANNEL_INDEX[au, side]]
+            shut = 1.0 - state.closure[:, e]
+            out[:, e, 0], out[:, e, 1] = np.maximum(upper, lower + 0.12) * shut, lower * shut
         return out
-
-    def deform(self, state: State, i: int, out: np.ndarray) -> None:
-        """Write the vertices of frame ``i`` of ``state``, in the head's frame (cm), to ``out`` float32 [V, 3]."""
-        channels = state.channels[i]
-        turn = sum(np.deg2rad(g) * channels[CHANNEL_INDEX[au, 0]] for au, g in JAW_DEGREES.items())
-        deform(
-            self.rest,
-            self.basis,
-            channels.astype(np.float32),
-            self.jaw,
-            _JAW_PIVOT,
-            np.float32(turn),
-            self.lid_upper,
-            self.lid_lower,
-            self.eye,
-            self.fold,
-            self.eye_centres,
-            self.lid_travel(state, i),
-            np.float32(EYE_RADIUS * 1.05),
-            out,
-        )
-
-
-_JAW_PIVOT = JAW_PIVOT.astype(np.float32)
 
 
 @lru_cache(maxsize=4)
 def face_model(identity: int) -> FaceModel:
     """The model of the person ``identity``."""
     t, who = template(), draw_identity(identity)
-    rest, fields = rest_geometry(t, who), action_fields(t)
+    rest, fields = rest_geometry(t, who), action_fields()
     # The neck stands on the shoulders and turns with the head only at its upper end.
     follow = np.ones(len(t.s))
     body = t.part == BODY
@@ -114,6 +87,9 @@ def face_model(identity: int) -> FaceModel:
         eye_opening=rest.eye_opening,
         follow=follow.astype(f32),
         occlusion=np.clip(occlusion, 0.1, 1).astype(f32),
+        jaw_pivot=JAW_PIVOT.astype(f32),
+        # Lids slide over a ball a little larger than the eye.
+        lid_radius=f32(1.05 * EYE_RADIUS),
     )
 
 
@@ -124,8 +100,10 @@ def face_textures(identity: int, shrink: int) -> tuple[np.ndarray, np.ndarray]:
     ``shrink`` 2 averages 2 × 2 texels, for small pictures.
     """
     atlas = texture_atlas(draw_identity(identity))
-    h, w, _ = atlas.shape
-    rgb = atlas.reshape(h // shrink, shrink, w // shrink, shrink, 3).mean((1, 3)).astype(np.float32)
+    _, h, w = atlas.shape
+    parts = [atlas[:, r::shrink, c::shrink] for r, c in np.ndindex(shrink, shrink)]
+    atlas = np.add.reduce(parts) / np.float32(len(parts))
+    rgb = np.ascontiguousarray(atlas.transpose(1, 2, 0))
     uv = np.clip(texture_coordinates(template()) / shrink - 0.5, 0, [w / shrink - 1.01, h / shrink - 1.01])
     return rgb, uv.astype(np.float32)
 

@@ -1,5 +1,7 @@
 """The fast inner part: vertices moved, lit and drawn through a z-buffer (numba, one core, float32).
 
+Whole numbers are turned to float32 before they meet one: numba would go on in float64.
+
 Samples lie on an uneven pattern (each sample of a pixel has its own row and column offset) and are gathered with a
 tent a little wider than a pixel, as a lens does, so that an edge that moves by a fraction of a pixel changes the
 light smoothly.
@@ -13,17 +15,20 @@ import numba
 import numpy as np
 
 _JIT: dict[str, Any] = {"cache": True, "fastmath": True, "nogil": True, "error_model": "numpy"}
+#: Samples that :func:`find_visible` tests at once: a loop of this fixed length becomes vector instructions.
+LANES = 16
 
 
 @numba.njit(**_JIT)
-def deform(
-    rest, basis, amount, jaw, jaw_pivot, jaw_turn, lid_up, lid_low, eye, fold, eye_centre, travel, radius, out
-):  # type: ignore[no-untyped-def]
-    """Move the vertices ``rest`` [V, 3] into ``out``: fields, jaw, lids, then lids pushed in front of the eyeballs
-    (and their inner rims ``fold`` [V] cm behind).
+def deform(model, amount, jaw_turn, travel, out):  # type: ignore[no-untyped-def]
+    """Move the vertices of the :class:`~snnface.faces.model.FaceModel` into ``out`` [V, 3]: fields, jaw, lids, then
+    lids pushed in front of the eyeballs (and their inner rims ``model.fold`` cm behind).
 
-    basis [C, V, 3] and amount [C]; jaw_turn in radians; travel [2, 2] cm of the upper and lower lid of each eye.
+    amount [channels]; jaw_turn in radians; travel [2, 2] cm of the upper and lower lid of each eye.
     """
+    rest, basis, jaw, eye = model.rest, model.basis, model.jaw, model.eye
+    lid_up, lid_low, fold, centre = model.lid_upper, model.lid_lower, model.fold, model.eye_centres
+    pivot, radius = model.jaw_pivot, model.lid_radius
     n = rest.shape[0]
     for v in range(n):
         out[v, 0], out[v, 1], out[v, 2] = rest[v, 0], rest[v, 1], rest[v, 2]
@@ -38,53 +43,16 @@ def deform(
         if jaw[v] > 0.0 and jaw_turn != 0.0:
             angle = jaw[v] * jaw_turn
             cs, sn = np.cos(angle), np.sin(angle)
-            y, z = out[v, 1] - jaw_pivot[1], out[v, 2] - jaw_pivot[2]
-            out[v, 1] = jaw_pivot[1] + cs * y - sn * z
-            out[v, 2] = jaw_pivot[2] + sn * y + cs * z
+            y, z = out[v, 1] - pivot[1], out[v, 2] - pivot[2]
+            out[v, 1] = pivot[1] + cs * y - sn * z
+            out[v, 2] = pivot[2] + sn * y + cs * z
         e = eye[v]
         if e >= 0:
             out[v, 1] += lid_up[v] * travel[e, 0] + lid_low[v] * travel[e, 1]
-            dx, dy = out[v, 0] - eye_centre[e, 0], out[v, 1] - eye_centre[e, 1]
-            ball = eye_centre[e, 2] + np.sqrt(max(radius * radius - dx * dx - dy * dy, np.float32(0.0)))
+            dx, dy = out[v, 0] - centre[e, 0], out[v, 1] - centre[e, 1]
+            ball = centre[e, 2] + np.sqrt(max(radius * radius - dx * dx - dy * dy, np.float32(0.0)))
             gap = out[v, 2] - ball
             out[v, 2] = ball + np.float32(0.5) * (gap + np.sqrt(gap * gap + np.float32(0.02))) - fold[v]
-
-
-@numba.njit(**_JIT)
-def light_vertices(p, triangles, occlusion, light, normals, shade):  # type: ignore[no-untyped-def]
-    """Vertex normals [V, 3] of ``p`` and their brightness [V].
-
-    light: direction (3), key strength, ambient, up direction (3), all in the head's frame. Lambert with a little
-    wrap, an ambient term brighter from above, and a weak fill from the camera's side.
-    """
-    normals[:] = 0.0
-    for i in range(triangles.shape[0]):
-        a, b, c = triangles[i, 0], triangles[i, 1], triangles[i, 2]
-        ux, uy, uz = p[b, 0] - p[a, 0], p[b, 1] - p[a, 1], p[b, 2] - p[a, 2]
-        vx, vy, vz = p[c, 0] - p[a, 0], p[c, 1] - p[a, 1], p[c, 2] - p[a, 2]
-        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-        for k in (a, b, c):
-            normals[k, 0] += nx
-            normals[k, 1] += ny
-            normals[k, 2] += nz
-    for v in range(p.shape[0]):
-        x, y, z = normals[v, 0], normals[v, 1], normals[v, 2]
-        s = np.float32(1.0) / np.sqrt(x * x + y * y + z * z + np.float32(1e-12))
-        x, y, z = x * s, y * s, z * s
-        normals[v, 0], normals[v, 1], normals[v, 2] = x, y, z
-        key = (x * light[0] + y * light[1] + z * light[2] + np.float32(0.15)) / np.float32(1.15)
-        up = x * light[5] + y * light[6] + z * light[7]
-        lit = light[4] * (np.float32(0.8) + np.float32(0.2) * up + np.float32(0.15) * max(z, np.float32(0.0)))
-        shade[v] = occlusion[v] * (lit + light[3] * max(key, np.float32(0.0)))
-
-
-@numba.njit(**_JIT)
-def shade_eyes(p, eye_vertex, eye_of, upper, shade):  # type: ignore[no-untyped-def]
-    """Darken the eyeballs [indices ``eye_vertex``] under the upper lid, at height ``upper`` [2] (cm)."""
-    for i in range(eye_vertex.shape[0]):
-        v, e = eye_vertex[i], eye_of[i]
-        d = (upper[e] - p[v, 1]) / np.float32(0.55)
-        shade[v] *= np.float32(0.45) + np.float32(0.55) * min(max(d, np.float32(0.0)), np.float32(1.0))
 
 
 @numba.njit(**_JIT)
@@ -109,6 +77,71 @@ def project(p, follow, head, body, camera, out):  # type: ignore[no-untyped-def]
         out[v, 2] = inv
 
 
+@numba.njit(**_JIT)
+def place(model, pose, i, camera, p, screen):  # type: ignore[no-untyped-def]
+    """Vertices of moment ``i`` of the :class:`~snnface.faces.pose.Pose`: ``p`` [V, 3] in the head's frame (cm) and
+    ``screen`` [V, 3] as of :func:`project`."""
+    deform(model, pose.channels[i], pose.jaw[i], pose.lids[i], p)
+    project(p, model.follow, pose.head[i], pose.body[i], camera, screen)
+
+
+@numba.njit(**_JIT)
+def travelled(model, pose, camera):  # type: ignore[no-untyped-def]
+    """float32 ``[F - 1]``: by how much (pixels) any vertex moves in x or y from each moment to the next."""
+    moved = np.zeros(pose.channels.shape[0] - 1, np.float32)
+    p, screen, before = np.empty_like(model.rest), np.empty_like(model.rest), np.empty_like(model.rest)
+    place(model, pose, 0, camera, p, before)
+    for i in range(moved.shape[0]):
+        place(model, pose, i + 1, camera, p, screen)
+        for v in range(p.shape[0]):
+            moved[i] = max(moved[i], abs(screen[v, 0] - before[v, 0]), abs(screen[v, 1] - before[v, 1]))
+        screen, before = before, screen
+    return moved
+
+
+@numba.njit(**_JIT)
+def find_normals(p, triangles, normals):  # type: ignore[no-untyped-def]
+    """Unit normals [V, 3] of the vertices ``p`` that ``triangles`` [T, 3] share."""
+    normals[:] = 0.0
+    for i in range(triangles.shape[0]):
+        a, b, c = triangles[i, 0], triangles[i, 1], triangles[i, 2]
+        ux, uy, uz = p[b, 0] - p[a, 0], p[b, 1] - p[a, 1], p[b, 2] - p[a, 2]
+        vx, vy, vz = p[c, 0] - p[a, 0], p[c, 1] - p[a, 1], p[c, 2] - p[a, 2]
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for k in (a, b, c):
+            normals[k, 0] += nx
+            normals[k, 1] += ny
+            normals[k, 2] += nz
+    for v in range(p.shape[0]):
+        x, y, z = normals[v, 0], normals[v, 1], normals[v, 2]
+        s = np.float32(1.0) / np.sqrt(x * x + y * y + z * z + np.float32(1e-12))
+        normals[v, 0], normals[v, 1], normals[v, 2] = x * s, y * s, z * s
+
+
+@numba.njit(**_JIT)
+def shade_vertices(normals, occlusion, light, shade):  # type: ignore[no-untyped-def]
+    """Brightness [V] of vertices with ``normals`` [V, 3].
+
+    light: direction (3), key strength, ambient, up direction (3), all in the head's frame. Lambert with a little
+    wrap, an ambient term brighter from above, and a weak fill from the camera's side.
+    """
+    for v in range(normals.shape[0]):
+        x, y, z = normals[v, 0], normals[v, 1], normals[v, 2]
+        key = (x * light[0] + y * light[1] + z * light[2] + np.float32(0.15)) / np.float32(1.15)
+        up = x * light[5] + y * light[6] + z * light[7]
+        lit = light[4] * (np.float32(0.8) + np.float32(0.2) * up + np.float32(0.15) * max(z, np.float32(0.0)))
+        shade[v] = occlusion[v] * (lit + light[3] * max(key, np.float32(0.0)))
+
+
+@numba.njit(**_JIT)
+def shade_eyes(p, eye_vertex, eye_of, upper, shade):  # type: ignore[no-untyped-def]
+    """Darken the eyeballs [indices ``eye_vertex``] under the upper lid, at height ``upper`` [2] (cm)."""
+    for i in range(eye_vertex.shape[0]):
+        v, e = eye_vertex[i], eye_of[i]
+        d = (upper[e] - p[v, 1]) / np.float32(0.55)
+        shade[v] *= np.float32(0.45) + np.float32(0.55) * min(max(d, np.float32(0.0)), np.float32(1.0))
+
+
 def slants(length: int) -> np.ndarray:
     """Offsets float32 ``[length]``: sample (x, y) lies at (x + slant[y], y - slant[x]), in an uneven order, so that
     no straight edge crosses many samples of a pixel at once."""
@@ -117,14 +150,15 @@ def slants(length: int) -> np.ndarray:
 
 
 @numba.njit(**_JIT)
-def find_visible(screen, triangles, uv, shade, n, slant, planes, depth, owner):  # type: ignore[no-untyped-def]
-    """Which triangle each of the ``n`` × ``n`` samples a pixel shows: ``owner`` int32 [H·n, W·n], -1 for none.
+def find_visible(screen, triangles, uv, shade, samples, slant, planes, depth, owner):  # type: ignore[no-untyped-def]
+    """Which triangle each of the ``samples`` × ``samples`` points a pixel shows: ``owner`` int32
+    [H·n, W·n + LANES], -1 for none; the last LANES columns are room to work in.
 
     Triangles count when seen from outside (clockwise on the screen). planes [T, 11] receives for each the place of
     its last corner, then value, slope along x and slope along y of the texture's column, its row and the brightness.
     """
-    rows, cols = depth.shape
-    one, zero, half = np.float32(1.0), np.float32(0.0), np.float32(0.5)
+    rows, cols = depth.shape[0], depth.shape[1] - LANES
+    one, zero, half, n = np.float32(1.0), np.float32(0.0), np.float32(0.5), np.float32(samples)
     reach = np.float32(4 / 9)
     depth[:] = 0.0
     owner[:] = -1
@@ -156,69 +190,78 @@ def find_visible(screen, triangles, uv, shade, n, slant, planes, depth, owner): 
         planes[i, 2], planes[i, 3], planes[i, 4] = uv[c, 0], ua * adx + ub * bdx, ua * ady + ub * bdy
         planes[i, 5], planes[i, 6], planes[i, 7] = uv[c, 1], va * adx + vb * bdx, va * ady + vb * bdy
         planes[i, 8], planes[i, 9], planes[i, 10] = shade[c], sa * adx + sb * bdx, sa * ady + sb * bdy
-        for y in range(y0, y1 + 1):
+        # Unsigned numbers: a signed index might count from the end, which keeps the loop from becoming a vector's.
+        for y in range(np.uint64(y0), np.uint64(y1 + 1)):
             fx = slant[y] - cx
             fy = np.float32(y) - cy
-            for x in range(x0, x1 + 1):
-                px = np.float32(x) + fx
-                py = fy - slant[x]
-                wa = adx * px + ady * py
-                wb = bdx * px + bdy * py
-                near = z + zx * px + zy * py
-                # No branches: most triangles are only a few samples wide.
-                best, old = depth[y, x], owner[y, x]
-                wins = (min(wa, wb, one - wa - wb) >= zero) & (near > best)
-                depth[y, x] = near if wins else best
-                owner[y, x] = np.int32(i) if wins else old
+            for x in range(np.uint64(x0), np.uint64(x1 + 1), np.uint64(LANES)):
+                for k in range(np.uint64(LANES)):
+                    px = np.float32(np.int64(x + k)) + fx
+                    py = fy - slant[x + k]
+                    wa = adx * px + ady * py
+                    wb = bdx * px + bdy * py
+                    near = z + zx * px + zy * py
+                    # No branches: most triangles are only a few samples wide.
+                    best, old = depth[y, x + k], owner[y, x + k]
+                    wins = (min(wa, wb, one - wa - wb) >= zero) & (near > best)
+                    depth[y, x + k] = near if wins else best
+                    owner[y, x + k] = np.int32(i) if wins else old
 
 
 @numba.njit(**_JIT)
-def paint(owner, planes, slant, texture, image):  # type: ignore[no-untyped-def]
-    """Colour the samples ``image`` [C, H·n, W·n] that a triangle owns: ``texture`` [C, Ht, Wt] times brightness."""
-    rows, cols = owner.shape
-    for y in range(rows):
-        for x in range(cols):
+def paint(owner, planes, slant, texture, back, image):  # type: ignore[no-untyped-def]
+    """Colour the samples ``image`` [H·n, W·n, 3]: ``texture`` [Ht, Wt, 3] times brightness where a triangle owns
+    them, the background ``back`` elsewhere."""
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
             i = owner[y, x]
             if i < 0:
+                for k in range(3):
+                    image[y, x, k] = back[y, x, k]
                 continue
             px = np.float32(x) + slant[y] - planes[i, 0]
             py = np.float32(y) - slant[x] - planes[i, 1]
             u = planes[i, 2] + planes[i, 3] * px + planes[i, 4] * py
             v = planes[i, 5] + planes[i, 6] * px + planes[i, 7] * py
             s = planes[i, 8] + planes[i, 9] * px + planes[i, 10] * py
-            iu = min(max(int(u), 0), texture.shape[2] - 2)
-            iv = min(max(int(v), 0), texture.shape[1] - 2)
+            iu = min(max(int(u), 0), texture.shape[1] - 2)
+            iv = min(max(int(v), 0), texture.shape[0] - 2)
             fu, fv = u - np.float32(iu), v - np.float32(iv)
-            for k in range(image.shape[0]):
-                top = texture[k, iv, iu] + fu * (texture[k, iv, iu + 1] - texture[k, iv, iu])
-                low = texture[k, iv + 1, iu] + fu * (texture[k, iv + 1, iu + 1] - texture[k, iv + 1, iu])
-                image[k, y, x] = s * (top + fv * (low - top))
+            for k in range(3):
+                top = texture[iv, iu, k] + fu * (texture[iv, iu + 1, k] - texture[iv, iu, k])
+                low = texture[iv + 1, iu, k] + fu * (texture[iv + 1, iu + 1, k] - texture[iv + 1, iu, k])
+                image[y, x, k] = s * (top + fv * (low - top))
 
 
 @numba.njit(**_JIT)
-def gather(image, n, weights, row, out):  # type: ignore[no-untyped-def]
-    """Average samples ``image`` [C, H·n, W·n] into pixels ``out`` [C, H, W] with the separable window ``weights``,
-    centred on the pixel; ``row`` [W·n] is room to work in."""
-    channels, rows, cols = image.shape
+def gather(image, n, weights, stray, row, out):  # type: ignore[no-untyped-def]
+    """Average samples ``image`` [H·n, W·n · 3] into pixels ``out`` [H, W, 3] with the separable window ``weights``
+    [m], centred on the pixel, and add ``stray``; ``row`` [(W·n + m - n) · 3] is room to work in."""
+    rows, width = image.shape
     m = weights.shape[0]
-    first = -((m - n) // 2)
-    for c in range(channels):
-        for y in range(out.shape[1]):
-            row[:] = 0.0
-            for k in range(m):
-                j = min(max(y * n + first + k, 0), rows - 1)
-                for x in range(cols):
-                    row[x] += weights[k] * image[c, j, x]
-            for x in range(out.shape[2]):
-                total = np.float32(0.0)
+    edge = (m - n) // 2
+    inner = row[3 * edge : 3 * edge + width]
+    for y in range(out.shape[0]):
+        inner[:] = 0.0
+        for k in range(m):
+            samples, w = image[min(max(y * n - edge + k, 0), rows - 1)], weights[k]
+            for x in range(width):
+                inner[x] += w * samples[x]
+        # The window reaches over the edges of the picture: their samples go on.
+        for k in range(3 * edge):
+            row[k] = inner[k % 3]
+            row[3 * edge + width + k] = inner[width - 3 + k % 3]
+        for x in range(out.shape[1]):
+            for c in range(3):
+                total = stray
                 for k in range(m):
-                    total += weights[k] * row[min(max(x * n + first + k, 0), cols - 1)]
-                out[c, y, x] = total
+                    total += weights[k] * row[3 * (x * n + k) + c]
+                out[y, x, c] = total
 
 
 @numba.njit(**_JIT)
 def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore[no-untyped-def]
-    """Set ``out`` to the texture ``base`` [C, Ht, Wt] darkened or brightened by the layers that are at work.
+    """Set ``out`` to the texture ``base`` [Ht, Wt, 3] darkened or brightened by the layers that are at work.
 
     Layer i covers the box (row0, row1, col0, col1) and lies at ``starts[i]`` in the flat ``patches``; it multiplies
     the texture by ``1 + amount[i] · patch``. ``touched`` [layers] remembers what the last call changed.
@@ -226,7 +269,7 @@ def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore
     for i in range(boxes.shape[0]):
         if touched[i] or amount[i] != 0.0:
             r0, r1, c0, c1 = boxes[i]
-            out[:, r0:r1, c0:c1] = base[:, r0:r1, c0:c1]
+            out[r0:r1, c0:c1] = base[r0:r1, c0:c1]
     for i in range(boxes.shape[0]):
         touched[i] = amount[i] != 0.0
         if touched[i]:
@@ -236,8 +279,22 @@ def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore
                 for c in range(c0, c1):
                     g = max(np.float32(1.0) + amount[i] * patches[k], np.float32(0.15))
                     k += 1
-                    for ch in range(out.shape[0]):
-                        out[ch, r, c] *= g
+                    for ch in range(out.shape[2]):
+                        out[r, c, ch] *= g
+
+
+@numba.njit(**_JIT)
+def add_clouds(rows, cells, cols, out):  # type: ignore[no-untyped-def]
+    """Add ``rows @ cells @ cols.T`` to ``out`` [R, C]. Few numbers: threads of a matrix library would only wait."""
+    across = np.zeros((cells.shape[1], cols.shape[0]), np.float32)
+    for k in range(cells.shape[0]):
+        for m in range(cells.shape[1]):
+            for x in range(cols.shape[0]):
+                across[k, x] += cells[k, m] * cols[x, m]
+    for y in range(rows.shape[0]):
+        for k in range(rows.shape[1]):
+            for x in range(cols.shape[0]):
+                out[y, x] += rows[y, k] * across[k, x]
 
 
 def window(n: int) -> np.ndarray:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import zoom
+
+from snnface.faces.render import add_clouds
 
 #: The face from chin to hairline (cm), the share of the picture's height it fills, and its middle.
 FACE_HEIGHT, FACE_SHARE = 18.5, 0.80
@@ -13,13 +16,17 @@ FACE_CENTRE = np.array([0.0, -2.0, 6.0])
 NECK_PIVOT = np.array([0.0, -6.0, -1.0])
 
 
-def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """Rotation ``[3, 3]`` of the head by degrees: + yaw to +x, + pitch up, + roll the crown towards +x."""
-    a, b, c = np.deg2rad([yaw, pitch, roll])
-    turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
-    nod = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
-    tilt = np.array([[np.cos(c), np.sin(c), 0], [-np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    return tilt @ turn @ nod
+def rotation(angles: np.ndarray) -> np.ndarray:
+    """Rotations ``[F, 3, 3]`` of the head by degrees ``[F, 3]``: + yaw to +x, + pitch up, + roll the crown to +x."""
+    a, b, c = np.cos(np.deg2rad(angles)).T
+    i, j, k = np.sin(np.deg2rad(angles)).T
+    # Tilt (roll) after turn (yaw) after nod (pitch).
+    rows = [
+        [c * a, k * b - c * i * j, k * j + c * i * b],
+        [-k * a, c * b + k * i * j, c * j - k * i * b],
+        [-i, -a * j, a * b],
+    ]
+    return np.moveaxis(np.array(rows), -1, 0)
 
 
 @dataclass(frozen=True)
@@ -44,20 +51,20 @@ class Scene:
         return np.array([self.focal, self.distance, *self.centre], np.float32)
 
     def head_motion(self, angles: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rigid motions ``[3, 4]`` of the head and of the body for the head's angles (degrees) and shift (cm)."""
-        r = rotation(*angles)
-        head = np.empty((3, 4), np.float32)
-        head[:, :3] = r
-        head[:, 3] = NECK_PIVOT - r @ NECK_PIVOT + shift + self.placement
-        body = np.zeros((3, 4), np.float32)
-        body[:, :3] = np.eye(3)
-        body[:, 3] = 0.5 * shift + self.placement
-        return head, body
+        """Rigid motions ``[F, 3, 4]`` of the head and of the body for the head's angles ``[F, 3]`` (degrees) and
+        shift ``[F, 3]`` (cm)."""
+        turn = rotation(angles)
+        head = np.concatenate([turn, (NECK_PIVOT - turn @ NECK_PIVOT + shift + self.placement)[..., None]], 2)
+        still = np.broadcast_to(np.eye(3), turn.shape)
+        body = np.concatenate([still, (0.5 * shift + self.placement)[..., None]], 2)
+        return head.astype(np.float32), body.astype(np.float32)
 
     def light_in_head(self, angles: np.ndarray) -> np.ndarray:
-        """float32 ``[8]``: direction of the key light, its strength, ambient, the world's up, in the head's frame."""
-        r = rotation(*angles)
-        return np.array([*(r.T @ self.direction), self.key, self.ambient, *r.T[:, 1]], np.float32)
+        """float32 ``[F, 8]``: direction of the key light, its strength, ambient, the world's up, in the head's frame
+        turned by ``angles`` ``[F, 3]`` (degrees)."""
+        back = rotation(angles).transpose(0, 2, 1)
+        strength = np.broadcast_to([self.key, self.ambient], (len(back), 2))
+        return np.concatenate([back @ self.direction, strength, back[:, :, 1]], 1).astype(np.float32)
 
 
 def draw_scene(rng: np.random.Generator, width: int, height: int, rest_angles: np.ndarray) -> Scene:
@@ -73,33 +80,49 @@ def draw_scene(rng: np.random.Generator, width: int, height: int, rest_angles: n
     scale, shift = rng.uniform(0.9, 1.1), rng.uniform(-0.1, 0.1, 2)
     side = min(height, width * 1.1)
     focal = FACE_SHARE * side * scale / FACE_HEIGHT * (distance - FACE_CENTRE[2])
-    r = rotation(*rest_angles)
+    r = rotation(rest_angles[None])[0]
     face = r @ (FACE_CENTRE - NECK_PIVOT) + NECK_PIVOT
     wanted = np.array([shift[0], -shift[1]]) * FACE_HEIGHT / FACE_SHARE / scale
     placement = np.array([wanted[0] - face[0], wanted[1] - face[1], FACE_CENTRE[2] - face[2]])
     return Scene(direction, key, ambient, tint / tint.mean(), focal, distance, (width / 2, height / 2), placement)
 
 
+@lru_cache(maxsize=8)
+def _spline(values: int, points: int) -> np.ndarray:
+    """float32 ``[points, values]``: what each value adds to the cubic spline through all, at even distances."""
+
+    def basis(at: np.ndarray) -> np.ndarray:
+        """Cubic B-splines about -1, 0, … values; what lies beyond the ends is a mirror image."""
+        d = np.abs(at[:, None] - np.arange(-1, values + 1))
+        b = np.where(d < 1, 2 / 3 - d**2 + d**3 / 2, np.maximum(2 - d, 0) ** 3 / 6)
+        b[:, 2] += b[:, 0]
+        b[:, -3] += b[:, -1]
+        return b[:, 1:-1]
+
+    return (basis(np.linspace(0, values - 1, points)) @ np.linalg.inv(basis(np.arange(values)))).astype(np.float32)
+
+
 def draw_background(rng: np.random.Generator, rows: int, cols: int) -> np.ndarray:
     """Static background, linear RGB float32 ``[rows, cols, 3]``: smooth clouds and a few plain shapes."""
-    grey = np.zeros((rows, cols))
+    grey = np.zeros((rows, cols), np.float32)
     side = max(rows, cols)
     for cell in (3, 6, 12, 24):
-        cells = rng.normal(size=(cell + 3, cell + 3))
-        clouds = zoom(cells, (side + 8) / cell, order=3 if side < 600 else 1)
-        oy, ox = (int(rng.integers(0, max(n - m, 0) + 1)) for n, m in zip(clouds.shape, (rows, cols), strict=True))
-        grey += clouds[oy : oy + rows, ox : ox + cols] / cell**0.7
+        cells = rng.normal(size=(cell + 3, cell + 3)).astype(np.float32)
+        weights = _spline(cell + 3, round((cell + 3) * (side + 8) / cell))
+        oy, ox = (int(rng.integers(0, len(weights) - n + 1)) for n in (rows, cols))
+        add_clouds(weights[oy : oy + rows], cells / np.float32(cell**0.7), weights[ox : ox + cols], grey)
     grey = 0.5 + 0.5 * np.tanh(grey * rng.uniform(0.3, 1.5))
-    low, high = sorted(rng.uniform(0.03, 0.8, 2))
+    low, high = sorted(rng.uniform(0.03, 0.8, 2).tolist())
     grey = low + (high - low) * grey
-    y, x = np.mgrid[0:rows, 0:cols] / side
+    y, x = (v.astype(np.float32) / side for v in np.ogrid[0:rows, 0:cols])
     for _ in range(int(rng.integers(1, 6))):
-        cx, cy = rng.uniform(0, 1, 2)
-        w, h = rng.uniform(0.04, 0.3, 2)
+        cx, cy = rng.uniform(0, 1, 2).tolist()
+        w, h = rng.uniform(0.04, 0.3, 2).tolist()
         turn, level, soft = rng.uniform(0, np.pi), rng.uniform(0.03, 0.8), rng.uniform(0.004, 0.02)
-        u, v = (x - cx) * np.cos(turn) + (y - cy) * np.sin(turn), (y - cy) * np.cos(turn) - (x - cx) * np.sin(turn)
+        cos, sin = math.cos(turn), math.sin(turn)
+        u, v = (x - cx) * cos + (y - cy) * sin, (y - cy) * cos - (x - cx) * sin
         inside = np.hypot(u / w, v / h) - 1 if rng.random() < 0.4 else np.maximum(np.abs(u) / w, np.abs(v) / h) - 1
         mask = 1 / (1 + np.exp(np.clip(inside * min(w, h) / soft, -30, 30)))
         grey += (level - grey) * mask
     tint = 1 + rng.uniform(-0.15, 0.15, 3)
-    return (grey[..., None] * tint).astype(np.float32)
+    return grey[..., None] * tint.astype(np.float32)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from snnface.faces.identity import Identity
 from snnface.faces.mesh import ARC, BODY, CAVITY, EAR, EYE, EYE_S, HAIR, MOUTH_Y, TEETH_LOW, TEETH_UP, Template
@@ -35,7 +34,6 @@ _PROFILE = np.array(
         (-14.0, -11.2, 3.2, -9.2, 4.1, -5.6),
     ]
 )[::-1]
-_CURVES = [PchipInterpolator(_PROFILE[:, 0], _PROFILE[:, k]) for k in range(1, 6)]
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,30 @@ class Rest:
     eye_opening: np.ndarray
 
 
+def _profile(at: np.ndarray) -> list[np.ndarray]:
+    """The five curves at the heights ``at`` of the template: piecewise cubics that overshoot nowhere (PCHIP; Fritsch
+    and Butland 1984)."""
+    x, y = _PROFILE[:, 0], _PROFILE[:, 1:]
+    h = np.diff(x)[:, None]
+    d = np.diff(y, axis=0) / h
+    slope = np.zeros_like(y)
+    rising = d[:-1] * d[1:] > 0
+    near, far = 2 * h[1:] + h[:-1], h[1:] + 2 * h[:-1]
+    np.divide((near + far) * d[:-1] * d[1:], near * d[1:] + far * d[:-1], out=slope[1:-1], where=rising)
+    for end, inward in ((0, 1), (-1, -2)):
+        three_points = ((2 * h[end] + h[inward]) * d[end] - h[end] * d[inward]) / (h[end] + h[inward])
+        limit = np.where(d[end] * d[inward] < 0, 3 * np.abs(d[end]), np.inf)
+        slope[end] = np.where(three_points * d[end] > 0, np.clip(three_points, -limit, limit), 0.0)
+    k = np.clip(np.searchsorted(x, at, "right") - 1, 0, len(h) - 1)
+    step, t = h[k], ((at - x[k]) / h[k, 0])[:, None]
+    rise = t * t * (3 - 2 * t)
+    tangents = t * (1 - t) ** 2 * slope[k] - t * t * (1 - t) * slope[k + 1]
+    return list((y[k] + rise * (y[k + 1] - y[k]) + step * tangents).T)
+
+
 def gauss(x: np.ndarray, y: np.ndarray, at: tuple[float, float], sigma: tuple[float, float]) -> np.ndarray:
-    """``exp(-½ ((x-x₀)/σx)² - ½ ((y-y₀)/σy)²)``."""
-    return np.exp(-0.5 * ((x - at[0]) / sigma[0]) ** 2 - 0.5 * ((y - at[1]) / sigma[1]) ** 2)
+    """``exp(-½ ((x-x₀)/σx)² - ½ ((y-y₀)/σy)²)``, as a product so that an open grid takes few exponentials."""
+    return np.exp(-0.5 * ((x - at[0]) / sigma[0]) ** 2) * np.exp(-0.5 * ((y - at[1]) / sigma[1]) ** 2)
 
 
 def smoothstep(x: np.ndarray | float, a: float, b: float) -> np.ndarray:
@@ -69,7 +88,7 @@ def hair_mask(who: Identity, s: np.ndarray, y: np.ndarray, soft: float = 0.5) ->
 
 def _skin(who: Identity, s: np.ndarray, y: np.ndarray) -> np.ndarray:
     m = who.shape
-    ym, zm, ys, w, zb = (c(y) for c in _CURVES)
+    ym, zm, ys, w, zb = _profile(y)
     low, chin = smoothstep(-y, 3.0, 9.0), smoothstep(-y, 8.0, 10.5)
     w = 1.04 * w * (1 + 0.035 * m["head_width"]) * (1 + low * 0.05 * m["jaw_width"])
     zm = (

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from snnface.faces.clip import ClipSpec, FaceClip
+from snnface.faces.picture import luminance
 from snnface.facs import AU_NAMES, AUS, EXPRESSIONS
 from snnface.files import atomic_path
 
@@ -27,13 +28,9 @@ def apex_time(clip: FaceClip) -> int:
 
 def onset_frames(clip: FaceClip) -> tuple[list[np.ndarray], list[int]]:
     """Luminance frames and their times (µs) from just before the onset up to 100 ms after the apex."""
-    t, stop = max(int(clip.motion.course.start * 1e6) - 20_000, 0), apex_time(clip) + 100_000
-    frames, times = [], []
-    while t < min(stop, clip.duration_us):
-        frames.append(clip.luminance(t))
-        times.append(t)
-        t = clip.next_time(t)
-    return frames, times
+    start, stop = max(int(clip.motion.course.start * 1e6) - 20_000, 0), apex_time(clip) + 100_000
+    times = clip.sampling_times(np.array([start, min(stop, clip.duration_us)]))
+    return [luminance(seen) for seen in clip.film(times)], times.tolist()
 
 
 def contact_sheet(

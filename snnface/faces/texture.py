@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from snnface.faces.identity import Identity
 from snnface.faces.mesh import BODY, CAVITY, EAR, EYE, EYE_S, HAIR, MOUTH_Y, TEETH_LOW, TEETH_UP, Template
@@ -28,34 +29,58 @@ class Wrinkles:
 
 
 def template_grid(size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """Template coordinates (s, y) of the texels' centres ``[size, size]``."""
-    s = (np.arange(size) + 0.5) / size * 2 * S_RANGE - S_RANGE
-    y = Y_RANGE[0] + (np.arange(size) + 0.5) / size * (Y_RANGE[1] - Y_RANGE[0])
-    ss, yy = np.meshgrid(s, y)
-    return ss, yy
+    """Template coordinates s ``[1, size]`` and y ``[size, 1]``, float32, of the texels' centres."""
+    share = (np.arange(size, dtype=np.float32) + 0.5) / size
+    return (share * 2 * S_RANGE - S_RANGE)[None], (Y_RANGE[0] + share * (Y_RANGE[1] - Y_RANGE[0]))[:, None]
 
 
 def line(x: np.ndarray, y: np.ndarray, path: list[tuple[float, float]], width: float) -> np.ndarray:
-    """A soft stroke along a polyline that thins out at its ends: Gaussian of ``width`` beside."""
-    points = np.array(path, float)
-    best, along = np.full(x.shape, np.inf), np.zeros(x.shape)
+    """A soft stroke along a polyline that thins out at its ends: Gaussian of ``width`` beside.
+
+    x ``[1, W]``, y ``[H, 1]``; only points within 4.5 widths of the line are looked at.
+    """
+    points = np.array(path, np.float32)
+    low, high = points.min(0) - 4.5 * width, points.max(0) + 4.5 * width
+    cols = np.flatnonzero((x[0] > low[0]) & (x[0] < high[0]))
+    rows = np.flatnonzero((y[:, 0] > low[1]) & (y[:, 0] < high[1]))
+    near_x, near_y = x[:, cols], y[rows]
+    best, along = (np.full((len(rows), len(cols)), v, np.float32) for v in (np.inf, 0.0))
     for k, (p, q) in enumerate(itertools.pairwise(points)):
         d = q - p
-        t = np.clip(((x - p[0]) * d[0] + (y - p[1]) * d[1]) / (d @ d), 0, 1)
-        r = (x - p[0] - t * d[0]) ** 2 + (y - p[1] - t * d[1]) ** 2
+        t = np.clip(((near_x - p[0]) * d[0] + (near_y - p[1]) * d[1]) / (d @ d), 0, 1)
+        r = (near_x - p[0] - t * d[0]) ** 2 + (near_y - p[1] - t * d[1]) ** 2
         along = np.where(r < best, (k + t) / (len(points) - 1), along)
         best = np.minimum(best, r)
-    return np.exp(-0.5 * best / width**2) * np.sqrt(np.clip(4 * along * (1 - along), 0.12, 1))
+    out = np.zeros((len(y), x.shape[1]), np.float32)
+    stroke = np.exp(-0.5 * best / width**2) * np.sqrt(np.clip(4 * along * (1 - along), 0.12, 1))
+    out[np.ix_(rows, cols)] = stroke
+    return out
 
 
 def noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float | tuple[float, float]) -> np.ndarray:
-    """Smooth noise with unit spread."""
-    n = gaussian_filter(rng.normal(size=shape), sigma, mode="wrap")
+    """Smooth noise float32 ``shape`` with unit spread: white noise after a Gaussian of ``sigma`` pixels, periodic.
+
+    Drawn as its waves, of which the Gaussian leaves only the long ones.
+    """
+    rows, cols = np.broadcast_to(sigma, 2)
+    down = np.exp(-2 * (np.pi * rows * np.fft.fftfreq(shape[0])) ** 2).astype(np.float32)
+    across = np.exp(-2 * (np.pi * cols * np.fft.rfftfreq(shape[1])) ** 2).astype(np.float32)
+    across = across[across > 1e-4]
+    # All columns but the first stand for two waves, one of each direction.
+    across[0] *= math.sqrt(2)
+    waves = rng.standard_normal((shape[0], len(across), 2), np.float32).view(np.complex64)[..., 0]
+    n = np.fft.irfft(np.fft.ifft(waves * (down[:, None] * across), axis=0), shape[1])
     return n / n.std()
 
 
-def _mix(base: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    return base + (colour - base) * mask[..., None]
+def _mix(base: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> None:
+    """Blend ``base`` [3, H, W] with ``colour`` ([3], or [3, H, W]) by the share ``mask`` [H, W]."""
+    base += (colour.reshape(3, *(colour.shape[1:] or (1, 1))) - base) * mask
+
+
+def _tinted(mask: np.ndarray, loss: tuple[float, float, float]) -> np.ndarray:
+    """Factor ``[3, H, W]``: ``1 - mask · loss`` of each channel."""
+    return 1 - mask * np.array(loss, np.float32)[:, None, None]
 
 
 def brow_line(who: Identity, a: np.ndarray) -> np.ndarray:
@@ -64,64 +89,83 @@ def brow_line(who: Identity, a: np.ndarray) -> np.ndarray:
     return 1.95 + who.brow_arch * np.sin(np.clip(x, -0.2, 1.15) * np.pi * 0.72) - 0.25 * smoothstep(x, 0.6, 1.3)
 
 
-def skin_texture(who: Identity) -> np.ndarray:
-    """Linear albedo ``[512, 512, 3]`` of the head of ``who``."""
-    rng = np.random.default_rng([104729, who.number])
+@cache
+def _folds() -> tuple[np.ndarray, np.ndarray]:
+    """Depth ``[512, 512]`` of the shadows and creases that all faces have, and of what age adds to them."""
     s, y = template_grid()
     a, d = np.abs(s), y - MOUTH_Y
-    shape = s.shape
+    all_have = 0.20 * gauss(a, y, (EYE_S - 0.6, 0.5), (1.5, 0.7)) + 0.16 * gauss(
+        a, y, (EYE_S - 0.4, -0.9), (1.2, 0.35)
+    )
+    all_have += 0.16 * gauss(a, y, (1.0, 0.4), (0.35, 1.0)) + 0.22 * gauss(a, d, (0, -1.55), (1.2, 0.28))
+    all_have += 0.22 * gauss(a, y, (0, -5.25), (1.1, 0.28)) + 0.08 * gauss(a, y, (0.0, -5.9), (0.18, 0.5))
+    beside_mouth = line(a, y, [(1.55, -4.3), (2.3, -5.4), (2.9, -6.7)], 0.16)
+    below_eye = line(a, y, [(1.9, -0.8), (2.6, -1.25), (3.6, -1.3)], 0.12)
+    all_have += 0.10 * beside_mouth + 0.1 * below_eye
+    all_have += 0.38 * line(a, y, [(1.35, -3.6), (1.68, -4.2), (1.55, -4.85)], 0.13)
+    all_have += 0.40 * line(a, y, [(1.75, 0.45), (2.6, 0.85), (3.8, 0.85), (4.8, 0.35)], 0.08)
+    age = 0.28 * beside_mouth + 0.12 * below_eye
+    for h in (4.0, 5.0, 5.9):
+        age += 0.08 * line(a, y, [(0, h), (2.5, h + 0.15), (4.5, h - 0.15)], 0.09)
+    return all_have, age
+
+
+def _window(low: float, high: float, width: float = S_RANGE) -> tuple[slice, slice]:
+    """Rows and columns of the skin's texels between two heights ``low`` < y < ``high``, closer than ``width`` to the
+    midline (cm)."""
+    top, bottom = (int((y - Y_RANGE[0]) / (Y_RANGE[1] - Y_RANGE[0]) * SIZE) for y in (high, low))
+    half = int(width / (2 * S_RANGE) * SIZE)
+    return slice(max(top, 0), min(bottom, SIZE)), slice(SIZE // 2 - half, SIZE // 2 + half)
+
+
+def skin_texture(who: Identity) -> np.ndarray:
+    """Linear albedo float32 ``[3, 512, 512]`` of the head of ``who``."""
+    rng = np.random.default_rng([104729, who.number])
+    s, y = template_grid()
+    a = np.abs(s)
+    shape = (SIZE, SIZE)
+    skin, hair = who.skin.astype(np.float32), who.hair.astype(np.float32)
     tone = 1 + 0.05 * noise(rng, shape, 22) + 0.045 * noise(rng, shape, 3.5) + 0.03 * noise(rng, shape, 1.5)
-    img = who.skin * tone[..., None]
-    red = 0.35 * gauss(a, y, (4.2, -3.2), (1.7, 1.5)) + 0.35 * gauss(a, y, (0, -4.3), (1.2, 0.8))
-    img *= 1 - red[..., None] * np.array([0.0, 0.30, 0.30])
     spots = noise(rng, shape, 1.8)
-    img *= 1 - (who.freckles * 0.45 * smoothstep(spots, 1.2, 2.2) * (y < 3))[..., None] * np.array([0.6, 0.9, 1.0])
     for _ in range(int(rng.integers(0, 4))):
         at, w = (rng.uniform(-6, 6), rng.uniform(-9, 6)), rng.uniform(0.08, 0.14)
-        img *= 1 - 0.7 * gauss(s, y, at, (w, w))[..., None]
-    shade = 0.20 * gauss(a, y, (EYE_S - 0.6, 0.5), (1.5, 0.7)) + 0.16 * gauss(a, y, (EYE_S - 0.4, -0.9), (1.2, 0.35))
-    shade += 0.16 * gauss(a, y, (1.0, 0.4), (0.35, 1.0)) + 0.22 * gauss(a, d, (0, -1.55), (1.2, 0.28))
-    shade += 0.22 * gauss(a, y, (0, -5.25), (1.1, 0.28)) + 0.08 * gauss(a, y, (0.0, -5.9), (0.18, 0.5))
-    shade += (0.10 + 0.28 * who.age) * line(a, y, [(1.55, -4.3), (2.3, -5.4), (2.9, -6.7)], 0.16)
-    shade += 0.38 * line(a, y, [(1.35, -3.6), (1.68, -4.2), (1.55, -4.85)], 0.13)
-    shade += (0.1 + 0.12 * who.age) * line(a, y, [(1.9, -0.8), (2.6, -1.25), (3.6, -1.3)], 0.12)
-    shade += (
-        0.08 * who.age * sum(line(a, y, [(0, h), (2.5, h + 0.15), (4.5, h - 0.15)], 0.09) for h in (4.0, 5.0, 5.9))
-    )
-    shade += 0.40 * line(a, y, [(1.75, 0.45), (2.6, 0.85), (3.8, 0.85), (4.8, 0.35)], 0.08)
-    img *= 1 - np.clip(shade, 0, 0.8)[..., None]
-    if who.stubble:
-        beard = smoothstep(-y, 6.6, 8.2) * smoothstep(a + 0.25 * (y + 8), -9, -1) + 0.9 * gauss(
-            a, d, (0.8, 1.1), (1.4, 0.3)
-        )
-        beard = np.clip(beard + smoothstep(a, 6.5, 8.5) * smoothstep(-y, 3.0, 6.0), 0, 1) * (y > -12.4)
-        grain = np.clip(0.75 + 0.3 * noise(rng, shape, 1.0), 0, 1)
-        img = _mix(img, who.hair * 0.8 + who.skin * 0.1, np.clip(who.stubble * beard * grain, 0, 0.9))
-    img = _paint_mouth(who, img, a, d, rng)
-    nostril = gauss(
-        a, y, (0.58 * (1 + 0.13 * who.shape["nose_width"]), -4.98 - 0.2 * who.shape["nose_length"]), (0.3, 0.13)
-    )
-    img *= 1 - 0.85 * np.clip(1.4 * nostril, 0, 1)[..., None]
-    inside = np.clip(1 - ((a - EYE_S) / 1.55) ** 2, 0, 1) ** 0.3
-    lash = inside * (
-        smoothstep(y, -0.07, 0.02) * (1 - smoothstep(y, 0.10, 0.26)) + 0.45 * smoothstep(y, -0.13, -0.04) * (y < 0)
-    )
-    img = _mix(img, who.hair * 0.25, np.clip(0.92 * lash, 0, 1))
-    taper = smoothstep(a, 0.85, 1.5) * (1 - smoothstep(a, 4.2, 5.6))
-    half = who.brow_thickness * (0.35 + 0.65 * (1 - smoothstep(a, 2.2, 5.4))) + 0.02
-    strand = 1 + 0.35 * noise(rng, shape, (2.4, 0.8))
-    brow = taper * (1 - smoothstep(np.abs(y - brow_line(who, a)) / half, 0.6, 1.25)) * np.clip(strand, 0.3, 1.1)
-    img = _mix(img, who.hair * 0.55, np.clip(who.brow_density * brow, 0, 1))
+        tone *= 1 - 0.7 * gauss(s, y, at, (w, w))
+    all_have, age = _folds()
+    tone *= 1 - np.clip(all_have + who.age * age, 0, 0.8)
+    img = skin[:, None, None] * tone
+    red = 0.35 * gauss(a, y, (4.2, -3.2), (1.7, 1.5)) + 0.35 * gauss(a, y, (0, -4.3), (1.2, 0.8))
+    img *= _tinted(red, (0.0, 0.30, 0.30))
+    img *= _tinted(who.freckles * 0.45 * smoothstep(spots, 1.2, 2.2) * (y < 3), (0.6, 0.9, 1.0))
+    _paint_stubble(who, img, rng)
+    _paint_mouth(who, img, rng)
+    _paint_eyes_and_nose(who, img, rng)
     if who.hair_length:
         edge = hair_mask(who, s, y + 0.22 * noise(rng, shape, (6.0, 1.2)), 0.3)
         strands = np.clip(1 + 0.30 * noise(rng, shape, (14.0, 1.3)) + 0.12 * noise(rng, shape, 12), 0.3, 2)
-        img = img * (1 - edge[..., None]) + who.hair * strands[..., None] * edge[..., None]
+        _mix(img, hair[:, None, None] * strands, edge)
     return np.clip(img, 0.004, 1.0)
 
 
-def _paint_mouth(
-    who: Identity, img: np.ndarray, a: np.ndarray, d: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _part(img: np.ndarray, window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A window of the texture (a view), its distance from the midline ``[1, W]`` and its height ``[H, 1]``."""
+    s, y = template_grid()
+    return img[:, *window], np.abs(s[:, window[1]]), y[window[0]]
+
+
+def _paint_stubble(who: Identity, img: np.ndarray, rng: np.random.Generator) -> None:
+    if not who.stubble:
+        return
+    part, a, y = _part(img, _window(-12.4, -2.5))
+    beard = smoothstep(-y, 6.6, 8.2) * smoothstep(a + 0.25 * (y + 8), -9, -1)
+    beard = beard + 0.9 * gauss(a, y - MOUTH_Y, (0.8, 1.1), (1.4, 0.3))
+    beard = np.clip(beard + smoothstep(a, 6.5, 8.5) * smoothstep(-y, 3.0, 6.0), 0, 1)
+    grain = np.clip(0.75 + 0.3 * noise(rng, beard.shape, 1.0), 0, 1)
+    _mix(part, (who.hair * 0.8 + who.skin * 0.1).astype(np.float32), np.clip(who.stubble * beard * grain, 0, 0.9))
+
+
+def _paint_mouth(who: Identity, img: np.ndarray, rng: np.random.Generator) -> None:
+    part, a, y = _part(img, _window(MOUTH_Y - 2.2, MOUTH_Y + 1.6, 3.4))
+    d = y - MOUTH_Y
     full = 1 + 0.22 * who.shape["lip_fullness"]
     taper = np.clip(1 - (a / 2.52) ** 2, 0, 1)
     bow = (
@@ -129,50 +173,69 @@ def _paint_mouth(
     )
     lower = 0.88 * full * taper**0.6
     red = np.where(d >= 0, 1 - smoothstep(d - bow, -0.08, 0.08), 1 - smoothstep(-d - lower, -0.12, 0.10)) * (a < 2.55)
-    grain = 1 + 0.06 * noise(rng, a.shape, (4.0, 1.0))
+    grain = 1 + 0.06 * noise(rng, red.shape, (4.0, 1.0))
     shade = np.where(d >= 0, 0.80, 1.02 - 0.12 * np.abs(d + 0.45))
-    img = _mix(img, who.lips, 0.88 * red) * np.where(red > 0.02, 1 + (grain * shade - 1) * red, 1.0)[..., None]
+    _mix(part, who.lips.astype(np.float32), 0.88 * red)
+    part *= np.where(red > 0.02, 1 + (grain * shade - 1) * red, 1.0)
     seam = np.clip(1 - (a / 2.72) ** 2, 0, 1) ** 0.35 * np.exp(-0.5 * (d / 0.065) ** 2)
     corner = 0.55 * gauss(a, d, (2.58, -0.02), (0.16, 0.12))
-    return img * (1 - np.clip(0.72 * seam + corner, 0, 0.85))[..., None]
+    part *= 1 - np.clip(0.72 * seam + corner, 0, 0.85)
+
+
+def _paint_eyes_and_nose(who: Identity, img: np.ndarray, rng: np.random.Generator) -> None:
+    """Nostrils, lashes and brows."""
+    hair = who.hair.astype(np.float32)
+    part, a, y = _part(img, _window(-6.5, -3.8, 2.5))
+    at = (0.58 * (1 + 0.13 * who.shape["nose_width"]), -4.98 - 0.2 * who.shape["nose_length"])
+    part *= 1 - 0.85 * np.clip(1.4 * gauss(a, y, at, (0.3, 0.13)), 0, 1)
+    part, a, y = _part(img, _window(-0.2, 0.4, 5.0))
+    lash = smoothstep(y, -0.07, 0.02) * (1 - smoothstep(y, 0.10, 0.26)) + 0.45 * smoothstep(y, -0.13, -0.04) * (y < 0)
+    _mix(part, hair * 0.25, 0.92 * lash * np.clip(1 - ((a - EYE_S) / 1.55) ** 2, 0, 1) ** 0.3)
+    part, a, y = _part(img, _window(0.6, 3.6, 5.8))
+    taper = smoothstep(a, 0.85, 1.5) * (1 - smoothstep(a, 4.2, 5.6))
+    half = who.brow_thickness * (0.35 + 0.65 * (1 - smoothstep(a, 2.2, 5.4))) + 0.02
+    brow = taper * (1 - smoothstep(np.abs(y - brow_line(who, a)) / half, 0.6, 1.25))
+    brow = brow * np.clip(1 + 0.35 * noise(rng, brow.shape, (2.4, 0.8)), 0.3, 1.1)
+    _mix(part, hair * 0.55, np.clip(who.brow_density * brow, 0, 1))
 
 
 def _patches(who: Identity) -> np.ndarray:
-    """The strip ``[SIZE, PATCH, 3]`` beside the skin."""
+    """The strip float32 ``[3, SIZE, PATCH]`` beside the skin."""
     rng = np.random.default_rng([1299709, who.number])
-    u = (np.arange(PATCH) + 0.5) / PATCH * 2 - 1
-    x, y = np.meshgrid(u, -u)
-    strip = np.zeros((SIZE, PATCH, 3))
+    u = (np.arange(PATCH, dtype=np.float32) + 0.5) / PATCH * 2 - 1
+    x, y = u[None], -u[:, None]
     r = np.sqrt(x**2 + y**2)
-    eye = np.full((PATCH, PATCH, 3), (0.66, 0.63, 0.60))
-    eye = _mix(eye, np.array([0.5, 0.25, 0.22]), 0.5 * smoothstep(np.abs(x), 0.6, 1.0))
-    ray = 1 + 0.25 * np.sin(np.arctan2(y, x) * 13 + 3 * r)
-    eye = _mix(eye, who.iris, 1 - smoothstep(r, 0.39, 0.44))
-    eye *= np.where((r < 0.42) & (r > 0.18), ray, 1.0)[..., None]
-    eye = _mix(eye, who.iris * 0.25, np.exp(-0.5 * ((r - 0.40) / 0.035) ** 2))
-    eye = _mix(eye, np.full(3, 0.006), 1 - smoothstep(r, 0.16, 0.21))
-    eye = _mix(eye, np.full(3, 1.0), np.exp(-0.5 * (((x + 0.12) / 0.06) ** 2 + ((y - 0.14) / 0.06) ** 2)))
-    teeth = np.full((PATCH, PATCH, 3), (0.72, 0.68, 0.58))
+
+    def plain(colour: np.ndarray | tuple[float, float, float]) -> np.ndarray:
+        """A patch of one colour."""
+        return np.tile(np.array(colour, np.float32)[:, None, None], (1, PATCH, PATCH))
+
+    eye, iris = plain((0.66, 0.63, 0.60)), who.iris.astype(np.float32)
+    _mix(eye, np.array((0.5, 0.25, 0.22)), 0.5 * smoothstep(np.abs(x), 0.6, 1.0))
+    _mix(eye, iris, 1 - smoothstep(r, 0.39, 0.44))
+    eye *= np.where((r < 0.42) & (r > 0.18), 1 + 0.25 * np.sin(np.arctan2(y, x) * 13 + 3 * r), 1.0)
+    _mix(eye, iris * 0.25, np.exp(-0.5 * ((r - 0.40) / 0.035) ** 2))
+    _mix(eye, np.full(3, 0.006), 1 - smoothstep(r, 0.16, 0.21))
+    _mix(eye, np.full(3, 1.0), gauss(x, y, (-0.12, 0.14), (0.06, 0.06)))
     gaps = np.abs(np.mod(x * 4.5, 1.0) - 0.5) * 2
-    teeth *= (1 - 0.45 * smoothstep(gaps, 0.80, 1.0) - 0.15 * np.abs(y) - 0.45 * x**2)[..., None]
-    weave = 1 + 0.08 * noise(rng, (PATCH, PATCH), 1.0)
-    strands = np.clip(1 + 0.3 * noise(rng, (PATCH, PATCH), (9.0, 1.0)), 0.3, 2)
-    colours = {
+    teeth = plain((0.72, 0.68, 0.58)) * (1 - 0.45 * smoothstep(gaps, 0.80, 1.0) - 0.15 * np.abs(y) - 0.45 * x**2)
+    shape = (PATCH, PATCH)
+    patches = {
         "eye": eye,
         "teeth": teeth,
-        "dark": np.broadcast_to(np.array([0.035, 0.012, 0.012]), eye.shape),
-        "cloth": who.cloth * weave[..., None],
-        "hair": who.hair * strands[..., None],
-        "neck": who.skin * (1 + 0.04 * noise(rng, (PATCH, PATCH), 4.0))[..., None],
+        "dark": plain((0.035, 0.012, 0.012)),
+        "cloth": plain(who.cloth) * (1 + 0.08 * noise(rng, shape, 1.0)),
+        "hair": plain(who.hair) * np.clip(1 + 0.3 * noise(rng, shape, (9.0, 1.0)), 0.3, 2),
+        "neck": plain(who.skin) * (1 + 0.04 * noise(rng, shape, 4.0)),
     }
-    for i, name in enumerate(_ORDER):
-        strip[i * PATCH : (i + 1) * PATCH] = colours[name]
-    return strip
+    strip = np.zeros((3, SIZE, PATCH), np.float32)
+    strip[:, : len(_ORDER) * PATCH] = np.concatenate([patches[name] for name in _ORDER], 1)
+    return np.clip(strip, 0.004, 1.0)
 
 
 def texture_atlas(who: Identity) -> np.ndarray:
-    """float64 ``[512, 576, 3]``: the skin and, right of it, the patches."""
-    return np.concatenate([skin_texture(who), np.clip(_patches(who), 0.004, 1.0)], 1)
+    """float32 ``[3, 512, 576]``: the skin and, right of it, the patches."""
+    return np.concatenate([skin_texture(who), _patches(who)], 2)
 
 
 def texture_coordinates(t: Template) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from snnface.faces.actions import CHANNELS
 from snnface.faces.mesh import MOUTH_Y
 from snnface.faces.shape import gauss
-from snnface.faces.texture import S_RANGE, SIZE, Y_RANGE, Wrinkles, line
+from snnface.faces.texture import Wrinkles, line, template_grid
 
 
 def _half_layers(a: np.ndarray, y: np.ndarray) -> dict[int, np.ndarray]:
@@ -61,12 +61,9 @@ def _half_layers(a: np.ndarray, y: np.ndarray) -> dict[int, np.ndarray]:
 @cache
 def wrinkle_layers(size: int) -> tuple[Wrinkles, np.ndarray]:
     """Layers for a texture of ``size`` rows of skin and the channel of each layer ``[L]``."""
-    scale = SIZE // size
-    s = (np.arange(size) + 0.5) * scale / SIZE * 2 * S_RANGE - S_RANGE
-    y = Y_RANGE[0] + (np.arange(size) + 0.5) * scale / SIZE * (Y_RANGE[1] - Y_RANGE[0])
-    ss, yy = np.meshgrid(s, y)
-    halves = _half_layers(np.abs(ss), yy)
-    right = 1 / (1 + np.exp(np.clip(ss / 0.2, -30, 30)))
+    s, y = template_grid(size)
+    halves = _half_layers(np.abs(s), y)
+    right = 1 / (1 + np.exp(np.clip(s / 0.2, -30, 30)))
     patches, boxes, starts, channels, at = [], [], [], [], 0
     for i, (au, side) in enumerate(CHANNELS):
         if au not in halves:
