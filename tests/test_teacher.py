@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import torch
 from small_training import log, settings
 
 from snnface import checkpoint
-from snnface.datasets.store import Store
+from snnface.datasets.store import Store, write_store
 from snnface.errors import InputError
 from snnface.faces import COEFFICIENT_NAMES
 from snnface.training import trainer
 from snnface.training.augment import Change
 from snnface.training.clips import Clips
-from snnface.training.teacher import _changed, _mirror, _pictures, train_teacher
+from snnface.training.teacher import _changed, _look, _mirror, _pictures, train_teacher
 from snnface.training.teacher_file import load_predictions
+from snnface.training.teacher_network import Teacher
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,26 @@ def test_the_teacher_shrinks_large_pictures(tiny_path: Path, monkeypatch: pytest
     middle = said.mean((0, 1))
     # Landmarks are in pixels of the events all the same: the middle of a 32-pixel picture, not of a 20-pixel one.
     assert (middle - 16).abs().max() < 5
+
+
+def test_a_broken_picture_is_named(tiny_faces: Store, tmp_path: Path) -> None:
+    clip = tiny_faces.clip(0)
+    assert clip.rgb is not None
+    broken = replace(clip, rgb=[*clip.rgb[:-1], clip.rgb[-1][:60]])
+    write_store(tmp_path / "broken.h5", [broken], tiny_faces.width, tiny_faces.height, {})
+    with pytest.raises(InputError, match="rgb of clip 0 cannot be decoded"):
+        _pictures(Store(tmp_path / "broken.h5"), 0)
+
+
+def test_a_clip_of_two_pictures_is_answered() -> None:
+    teacher = Teacher(25, 32, 32).eval()
+    pictures = torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    frames, au, expression = _look(teacher, pictures)
+    assert frames.shape == (2, 25 + 136)
+    for answers in (frames, au, expression):
+        assert torch.isfinite(answers).all()
+    # Brightness and contrast of the pictures are not what is answered from.
+    torch.testing.assert_close(_look(teacher, pictures * 0.5 + 40)[0], frames, rtol=1e-3, atol=1e-2)
 
 
 def test_labels_of_a_flipped_picture_are_mirrored(tiny_path: Path) -> None:

@@ -22,7 +22,7 @@ from snnface.training.stages import Stages
 SEEDS = (1, 2, 3)
 SIZES = {
     "small": Size(80, 20, 10, epochs=12, teacher_epochs=8, seed=2, seeds=SEEDS),
-    "standard": Size(640, 40, 20, epochs=12, teacher_epochs=10, seed=2, seeds=SEEDS),
+    "standard": Size(640, 40, 20, epochs=16, teacher_epochs=10, seed=2, seeds=SEEDS),
     "full": Size(1600, 200, 40, epochs=50, teacher_epochs=24, seed=2, seeds=SEEDS),
 }
 ROUNDS = 1000

@@ -16,7 +16,9 @@ from snnface.training.clips import Clips, TeacherPredictions
 SIDES = ("recorded", "mirrored")
 
 
-def write_predictions(path: str | Path, clips: Clips, data_sha256: str, said: list[list[tuple[Tensor, ...]]]) -> None:
+def write_predictions(
+    path: str | Path, clips: Clips, data_sha256: str, said: list[list[tuple[Tensor, Tensor, Tensor]]]
+) -> None:
     """Write what a teacher says of some clips (safetensors).
 
     ``said[side][clip]``: frames ``[F, K + 136]`` (coefficients, then landmarks in pixels), ``au [24]`` and
