@@ -74,19 +74,21 @@ class Synapses:
         if self.layer.kind == "dense":
             return x.reshape(len(x), -1).astype(self.dtype) @ weight
         out = np.empty((len(x), *self.layer.shape_out), self.dtype)
-        inputs = weight.shape[0] * weight.shape[2]
-        block = max(1, _BLOCK // (inputs * math.prod(self.layer.shape_out[1:])))
+        groups, outputs, inputs = weight.shape
+        block = max(1, _BLOCK // (groups * inputs * math.prod(self.layer.shape_out[1:])))
         for start in range(0, len(x), block):
-            part = self._unfold(x[start : start + block])
-            part = part.reshape(len(part), weight.shape[0], weight.shape[2], -1)
-            out[start : start + block] = np.matmul(weight, part).reshape(len(part), *self.layer.shape_out)
+            part = x[start : start + block]
+            # One product of a whole block: many small ones cost more in handing them to threads than in numbers.
+            found = np.matmul(weight, self._unfold(part).reshape(groups, inputs, -1))
+            found = found.reshape(groups * outputs, len(part), *self.layer.shape_out[1:])
+            out[start : start + block] = found.swapaxes(0, 1)
         # Lava wraps the sums of a convolution to signed 24 bits
         if self.bound >= STATE_LIMIT:
             out = np.mod(out.astype(np.float64) + STATE_LIMIT, 2 * STATE_LIMIT) - STATE_LIMIT
         return out
 
     def _unfold(self, x: np.ndarray) -> np.ndarray:
-        """``[N, C, H, W]`` → ``[N, C, kH, kW, H', W']``: the inputs of every output pixel."""
+        """``[N, C, H, W]`` → ``[C, kH, kW, N, H', W']``: the inputs of every output pixel."""
         layer = self.layer
         (sy, sx), (py, px), (dy, dx) = layer.stride, layer.padding, layer.dilation
         n, c, height, width = x.shape
@@ -94,11 +96,11 @@ class Synapses:
         padded[:, :, py : py + height, px : px + width] = x
         kh, kw = layer.weight.shape[2:]
         _, oh, ow = layer.shape_out
-        columns = np.empty((n, c, kh, kw, oh, ow), self.dtype)
+        columns = np.empty((c, kh, kw, n, oh, ow), self.dtype)
         for i in range(kh):
             rows = padded[:, :, i * dy : i * dy + sy * (oh - 1) + 1 : sy]
             for j in range(kw):
-                columns[:, :, i, j] = rows[..., j * dx : j * dx + sx * (ow - 1) + 1 : sx]
+                columns[:, i, j] = rows[..., j * dx : j * dx + sx * (ow - 1) + 1 : sx].swapaxes(0, 1)
         return columns
 
 
