@@ -53,7 +53,9 @@ def evaluate(
     network: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors) or a netx file (.net).")],
     data: Annotated[Path, typer.Argument(help="Data set (HDF5).")],
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    backend: Annotated[str | None, typer.Option(help="native, torch, snntorch, norse or fixed; the fastest by default.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="native, torch, snntorch, norse, fixed; else the fastest.")
+    ] = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Rounds of the bootstrap over people; 0 = none.")] = 0,
     mean_shape: Annotated[
         Path | None, typer.Option(help="Data set whose training frames give the mean shape (else the checkpoint's).")
