@@ -288,7 +288,7 @@ class Encoder(nn.Module):
             SynapticLayer(
                 name=name,
                 kind="conv" if layer.conv else "dense",
-                weight=layer.weight.double().numpy(),
+                weight=layer.weight.double().cpu().numpy(),
                 shape_in=self.shapes[i],
                 shape_out=self.shapes[i + 1],
                 alpha=_plain(layer.neuron.alpha),
@@ -314,4 +314,4 @@ class Encoder(nn.Module):
 
 
 def _plain(parameter: float | Tensor) -> float | np.ndarray:
-    return parameter.double().numpy() if isinstance(parameter, Tensor) else parameter
+    return parameter.double().cpu().numpy() if isinstance(parameter, Tensor) else parameter

@@ -16,7 +16,7 @@ from snnface.neuron import Lif, integrate, lif
 from snnface.surrogate import Surrogate
 from snnface.synapse import Conv, from_events, from_spikes
 
-#: Synaptic input ``[T, B, C, ...]`` and parameters → spikes of the same shape.
+#: Synaptic input ``[T, B, C, ...]`` and parameters → spikes (or the readout's membranes) of the same shape.
 Neurons = Callable[[Tensor, Lif], Tensor]
 
 
@@ -44,7 +44,7 @@ class Trace:
     rates: list[Tensor] = field(default_factory=list)
 
     def dense(self) -> Trace:
-        """The same with every layer's spikes as a tensor; a backend may keep them packed (with their own ``dense``)."""
+        """The same with every layer's spikes as a tensor; a backend may keep them packed (with a ``dense`` too)."""
         spikes = [s if isinstance(s, Tensor) else s.dense() for s in self.spikes]
         return Trace(spikes, self.readout if isinstance(self.readout, Tensor) else spikes[-1].flatten(2), self.rates)
 
@@ -58,7 +58,14 @@ def reference(x: Tensor, neuron: Lif) -> Tensor:
     return lif(x, neuron)[0]
 
 
-def propagate(inputs: InputSpikes, layers: Sequence[Layer], neurons: Neurons = reference) -> Trace:
+def membranes(x: Tensor, neuron: Lif) -> Tensor:
+    """Membranes ``[T, B, C, ...]`` of :func:`snnface.neuron.integrate`."""
+    return integrate(x, neuron)[0]
+
+
+def propagate(
+    inputs: InputSpikes, layers: Sequence[Layer], neurons: Neurons = reference, integrator: Neurons = membranes
+) -> Trace:
     """Run input spikes through the layers, one pass over all steps per layer (no layer lag)."""
     spikes: list[Tensor] = []
     readout: Tensor | None = None
@@ -70,7 +77,7 @@ def propagate(inputs: InputSpikes, layers: Sequence[Layer], neurons: Neurons = r
         if layer.spiking:
             spikes.append(neurons(x, layer.neuron))
         else:
-            readout = integrate(x, layer.neuron)[0]
+            readout = integrator(x, layer.neuron)
     if readout is None:
         readout = spikes[-1].flatten(2)
     return Trace(spikes, readout, [s.mean((0, *range(3, s.dim()))) for s in spikes])
@@ -82,26 +89,32 @@ def run_reference(
     layers: Sequence[Layer],
     neurons: Neurons = reference,
     steps: int | None = None,
+    integrator: Neurons = membranes,
 ) -> Trace:
     """Run a batch of clips through layers in plain torch, in the dtype and on the device of their weights.
 
     ``coding``: step, age and payloads of the events (an encoder's configuration or a network); ``steps``: as many as
-    the longest clip has by default; ``neurons``: another library's, in place of the reference's.
+    the longest clip has by default; ``neurons`` and ``integrator`` (of the readout): another library's, in place of
+    the reference's.
     """
-    return propagate(coded(batch, coding, steps, layers[0].weight.dtype), layers, neurons)
+    return propagate(coded(batch, coding, steps, layers[0].weight.dtype), layers, neurons, integrator)
 
 
 def network_layers(
-    network: Network, dtype: torch.dtype, surrogate: Surrogate | None = None, detach_reset: bool = True
+    network: Network,
+    dtype: torch.dtype,
+    surrogate: Surrogate | None = None,
+    detach_reset: bool = True,
+    device: torch.device | str | None = None,
 ) -> list[Layer]:
-    """The layers of a plain network as torch tensors of ``dtype``."""
+    """The layers of a plain network as torch tensors of ``dtype`` on ``device``."""
 
     def parameter(value: float | np.ndarray) -> float | Tensor:
-        return torch.as_tensor(value, dtype=dtype) if isinstance(value, np.ndarray) else value
+        return torch.as_tensor(value, dtype=dtype, device=device) if isinstance(value, np.ndarray) else value
 
     return [
         Layer(
-            torch.as_tensor(layer.weight, dtype=dtype),
+            torch.as_tensor(layer.weight, dtype=dtype, device=device),
             Lif(
                 parameter(layer.alpha),
                 parameter(layer.beta),

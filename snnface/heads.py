@@ -18,15 +18,16 @@ def decode(readout: Tensor, heads: Mapping[str, Any]) -> dict[str, Tensor]:
     ``heads``: name → object with start, stop, scale, offset (:class:`snnface.network.Head`).
     """
     return {
-        name: readout[..., h.start : h.stop] * torch.as_tensor(h.scale, dtype=readout.dtype)
-        + torch.as_tensor(h.offset, dtype=readout.dtype)
+        name: readout[..., h.start : h.stop] * torch.as_tensor(h.scale, dtype=readout.dtype, device=readout.device)
+        + torch.as_tensor(h.offset, dtype=readout.dtype, device=readout.device)
         for name, h in heads.items()
     }
 
 
 def clip_logits(logits: Tensor, steps: Tensor) -> Tensor:
     """Logits of a clip ``[B, K]``: the mean over its own steps of ``[T, B, K]``; ``steps``: int64 ``[B]``."""
-    inside = (torch.arange(len(logits))[:, None] < steps[None]).to(logits.dtype)
+    step = torch.arange(len(logits), device=logits.device)
+    inside = (step[:, None] < steps.to(logits.device)[None]).to(logits.dtype)
     return (logits * inside[..., None]).sum(0) / inside.sum(0)[:, None]
 
 

@@ -29,9 +29,13 @@ class InputSpikes:
     value: Tensor
     shape: tuple[int, int, int, int, int]
 
+    def to(self, other: Tensor) -> InputSpikes:
+        """The same on the device of another tensor, values in its dtype."""
+        return InputSpikes(self.index.to(other.device), self.value.to(other), self.shape)
+
     def dense(self) -> Tensor:
         """The same as a dense float tensor ``[T, B, 2, H, W]`` (for checks and for chips' test input)."""
-        flat = torch.zeros(self.shape, dtype=self.value.dtype).view(-1)
+        flat = torch.zeros(self.shape, dtype=self.value.dtype, device=self.value.device).view(-1)
         return flat.index_add_(0, self.index, self.value).view(self.shape)
 
 

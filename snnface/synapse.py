@@ -39,4 +39,4 @@ def from_events(spikes: InputSpikes, weight: Tensor, conv: Conv | None) -> Tenso
 
     The reference lays the events out as a dense input; an engine adds up weights where events are.
     """
-    return from_spikes(spikes.dense().to(weight), weight, conv)
+    return from_spikes(spikes.to(weight).dense(), weight, conv)

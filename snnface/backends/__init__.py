@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 
 from snnface.batch import EventBatch
 from snnface.engine import library
@@ -41,7 +42,17 @@ def fastest() -> str:
 
 
 def run_fastest(batch: EventBatch, coding: Coding, layers: Sequence[Layer]) -> Trace:
-    """Run layers on the native engine where it is built and can run them, else on the reference."""
+    """Run layers on the kernels for their device where it has some that can run them, else on the reference.
+
+    These are Triton's on a CUDA device, where it is installed, and the native engine's on a CPU, where it is built.
+    """
+    if layers[0].weight.is_cuda:
+        if find_spec("triton"):
+            from snnface.backends import triton
+
+            if not triton.unsupported(layers):
+                return triton.run(batch, coding, layers)
+        return run_reference(batch, coding, layers)
     from snnface.backends import native
 
     if fastest() == "native" and not native.unsupported(layers):

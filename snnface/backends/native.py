@@ -254,7 +254,7 @@ def _events(batch: EventBatch, coding: Coding, steps: int | None) -> _Events:
 
 def _cells(spikes: InputSpikes) -> _Events:
     """Ready cells, clip by clip."""
-    steps, clips, channels, height, width = spikes.shape
+    _, clips, channels, height, width = spikes.shape
     index = spikes.index
     clip = index // (channels * height * width) % clips
     order = torch.argsort(clip, stable=True)
