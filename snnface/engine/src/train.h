@@ -63,8 +63,8 @@ SNN_API void *snn_forward(const snn_layer *layers, int count, const int64_t *t, 
   try {
     snn::Run *run = snn::run_forward(layers, count, {t, x, y, p, offsets, given},
                                      {step_us, tau_us, mode, payload_one, payload_max}, clips, steps, threads, keeps);
-    std::memcpy(rates, run->rates.data(), run->rates_at(count - !run->layers.back().is.spiking) * sizeof(float));
-    if (readout) std::memcpy(readout, run->readout.data(), run->readout.size() * sizeof(float));
+    std::copy_n(run->rates.begin(), run->rates_at(count - !run->layers.back().is.spiking), rates);
+    std::copy(run->readout.begin(), run->readout.end(), readout);
     return run;
   } catch (const std::exception &) {
     return nullptr;
