@@ -142,7 +142,7 @@ Outcome run(const Options &o, int threads) {
   handle = forward(1);
   Outcome found = outputs(handle);
   CHECK(found.outputs == alone.outputs);
-  CHECK(snn_bytes(handle) > fewer == o.steps > snn::STEPS);
+  CHECK((snn_bytes(handle) > fewer) == (o.steps > snn::STEPS));
   std::vector<float *> weight, learned;
   for (int i = 0; i < count; i++) {
     found.gradients.emplace_back(network.weights(i)), found.gradients.emplace_back(3 * network.layers[i].out_c);
