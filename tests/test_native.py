@@ -99,17 +99,22 @@ class Plan:
 
 @dataclass(frozen=True)
 class Case:
-    """A stack of layers and its input ``[T, B, C, H, W]``."""
+    """A stack of layers and its input ``[T, B, C, H, W]``; ``late``: a clip's pixels are silent up to some step."""
 
     shape: tuple[int, int, int, int, int]
     plans: tuple[Plan, ...]
     density: float = 0.2
     truncate: int | None = None
     seed: int = 0
+    late: bool = False
 
     def inputs(self) -> InputSpikes:
-        generator = torch.Generator().manual_seed(self.seed)
-        index = (torch.rand(math.prod(self.shape), generator=generator) < self.density).nonzero()[:, 0]
+        generator, (steps, clips, _, *size) = torch.Generator().manual_seed(self.seed), self.shape
+        active = torch.rand(self.shape, generator=generator) < self.density
+        if self.late:
+            begins = torch.randint(steps, (clips, 1, *size), generator=generator)
+            active &= torch.arange(steps).view(-1, 1, 1, 1, 1) >= begins
+        index = active.flatten().nonzero()[:, 0]
         return InputSpikes(index, torch.rand(len(index), generator=generator) + 0.5, self.shape)
 
     def layers(self) -> list[Layer]:
@@ -351,7 +356,7 @@ def cases(draw: st.DrawFn) -> Case:
         stack.append(draw(plans(draw(channel_counts(runs * math.prod(shape))), spiking=False)))
     density = draw(st.sampled_from((0.0, 0.02, 0.1, 0.25, 0.4)))
     truncate = draw(st.sampled_from((None, None, 1, 5, 32, 48)))
-    return Case(whole, tuple(stack), density, truncate, draw(st.integers(0, 1_000_000)))
+    return Case(whole, tuple(stack), density, truncate, draw(st.integers(0, 1_000_000)), draw(st.booleans()))
 
 
 @built
@@ -439,6 +444,20 @@ def test_compact_surrogates_are_exact_where_few_and_where_many_neurons_are_near(
         gap = membranes(layer_input(inputs, wanted.spikes, layers, i), layer.neuron)
         assert near[0] <= (gap.abs() < 1 / slope).double().mean() <= near[1]
         assert 0.02 < wanted.spikes[i].mean() < 0.5
+
+
+@built
+@pytest.mark.parametrize("level", LEVELS)
+def test_positions_that_wake_late_know_nothing_of_the_clip_before(level: str) -> None:
+    """Nothing is computed, kept or cleared of a position before it can have input."""
+    first = Plan(17, (2, 2), Conv((2, 2)), surrogate=Surrogate("triangle", 0.5), detach_reset=False)
+    second = Plan(32, (1, 2), Conv((1, 2)), detach_reset=False, reset="subtract")
+    case = Case((100, 4, 2, 6, 12), (first, second, STACK[-1]), 0.3, late=True)
+    with engine(level):
+        case, wanted = assert_as_reference(case)
+    for spikes in wanted.spikes[:2]:
+        wakes = spikes.amax(2).cumsum(0).eq(0).sum(0)  # [B, H, W]: the first step with a spike
+        assert ((wakes[1:] > 32) & (wakes[1:] < 100) & (wakes[:-1] < 80)).any()
 
 
 @built

@@ -248,8 +248,8 @@ def _describe(
 
 def _events(batch: EventBatch, coding: Coding, steps: int | None) -> _Events:
     steps = int(batch.steps(coding.step_us).max()) if steps is None else steps
-    columns = (c.contiguous() for c in (batch.t, batch.x, batch.y, batch.p, batch.offsets))
-    return _Events(*columns, None, (steps, batch.size, 2, batch.height, batch.width))
+    t, x, y, p, offsets = (c.contiguous() for c in (batch.t, batch.x, batch.y, batch.p, batch.offsets))
+    return _Events(t, x, y, p, offsets, None, (steps, batch.size, 2, batch.height, batch.width))
 
 
 def _cells(spikes: InputSpikes) -> _Events:
