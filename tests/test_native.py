@@ -173,13 +173,13 @@ def leaves(layers: Sequence[Layer]) -> list[Tensor]:
 
 
 def gradients(trace: Trace, layers: Sequence[Layer]) -> list[Tensor]:
-    """Gradients of a random projection of rates and readout, in float64; none of what takes no part."""
+    """Gradients of a random projection of rates and readout, in float64; 0 for what takes no part."""
     generator, loss, learned = torch.Generator().manual_seed(2), torch.zeros((), dtype=torch.float64), leaves(layers)
     if not learned:
         return []
     outputs = trace.rates if layers[-1].spiking else [*trace.rates, trace.readout.flatten(2) / len(trace.readout)]
     for output in outputs:
-        loss = loss + (output * torch.randn(output.shape, generator=generator)).sum()
+        loss = loss + (output * (torch.rand(output.shape, generator=generator) + 0.5)).sum()
     if not loss.requires_grad:
         return [torch.zeros_like(p).double() for p in learned]
     found = torch.autograd.grad(loss, learned, allow_unused=True)

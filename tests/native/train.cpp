@@ -181,7 +181,7 @@ int main() {
   std::mt19937 bits(3);
   auto toss = [&] { return bool(bits() >> 16 & 1); };
   for (int steps : {1, 33, 64})
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 6; i++)
       check({steps, 1 + i % 4, true, toss(), toss(), toss(), toss(), toss(), true, toss(), i % 3, i % 4 ? 0 : 20});
   for (int i = 0; i < 4; i++) {
     check({33, 2, false, toss(), toss(), toss(), i % 2 == 0, true, true, toss(), i % 3, 0});  // no event
