@@ -650,6 +650,42 @@ def test_what_the_engine_cannot_do_is_refused(monkeypatch) -> None:
     assert refusal == "backend native: it does not know the surrogate box. Use the backend torch for it."
 
 
+@built
+def test_layers_that_cut_gradients_at_different_steps_are_refused() -> None:
+    layers = Case((3, 1, 2, 5, 5), (Plan(4, (3, 3)), Plan(3, (2, 2)))).layers()
+    layers[1] = replace(layers[1], neuron=replace(layers[1].neuron, truncate=2))
+    assert "at the same steps" in refused(layers)
+
+
+@built
+@pytest.mark.parametrize(
+    ("shape", "conv"), [((4, 3, 3, 3), Conv()), ((4, 2, 3, 3), Conv(groups=2)), ((3, 1, 3, 3), Conv(groups=2)),
+                        ((5, 49), None), ((5, 2, 5, 5), None)]
+)  # fmt: skip
+def test_weights_that_do_not_fit_are_refused_before_anything_is_read(
+    shape: tuple[int, ...], conv: Conv | None
+) -> None:
+    assert "layer 0: has weights" in refused([Layer(torch.zeros(shape), Lif(0.5, 0.5), conv)])
+
+
+@built
+@pytest.mark.parametrize("length", [1, 3, 5])
+def test_parameters_of_another_length_than_the_channels_are_refused(length: int) -> None:
+    neuron = Lif(0.5, torch.full((length,), 0.5))
+    assert "for 4 channels" in refused([Layer(torch.zeros(4, 2, 3, 3), neuron, Conv())])
+
+
+@built
+@pytest.mark.parametrize(("x", "y", "p"), [(11, 0, 0), (-1, 0, 0), (0, 9, 0), (0, -1, 1), (0, 0, 2), (0, 0, -1)])
+def test_events_outside_the_sensor_are_refused(x: int, y: int, p: int) -> None:
+    inside = small.batch(20_000)
+    columns = {name: getattr(inside, name).clone() for name in "xyp"}
+    for name, value in (("x", x), ("y", y), ("p", p)):
+        columns[name][5] = value
+    with pytest.raises(InputError, match="the sensor ends at"):
+        native.run_network(small.network(), replace(inside, **columns))
+
+
 def test_without_an_engine_the_reason_is_told(monkeypatch) -> None:
     layers = Case((3, 1, 2, 5, 5), (Plan(4, (3, 3)),)).layers()
     monkeypatch.setenv(library.VARIABLE, "none")

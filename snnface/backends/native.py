@@ -119,14 +119,24 @@ def unsupported(layers: Sequence[Layer]) -> str:
             return "it computes spikes, not their smooth primitive"
         if layer.neuron.surrogate.name not in _SURROGATES:
             return f"it does not know the surrogate {layer.neuron.surrogate.name}"
+    if len({layer.neuron.truncate for layer in layers}) > 1:
+        return "it cuts the gradients of all layers at the same steps"
     return ""
 
 
 def layer_shapes(input_shape: tuple[int, ...], layers: Sequence[Layer]) -> list[tuple[int, ...]]:
-    """Shapes (C, H, W) or (N,) of the input and of every layer's output."""
+    """Shapes (C, H, W) or (N,) of the input and of every layer's output.
+
+    Raises :class:`InputError` where a layer's weights do not fit what it takes.
+    """
     shapes = [tuple(input_shape)]
-    for layer in layers:
+    for i, layer in enumerate(layers):
         shape = tuple(layer.weight.shape)
+        groups = layer.conv.groups if layer.conv else 1
+        takes = shapes[-1][0] if layer.conv else math.prod(shapes[-1])
+        if len(shape) != (4 if layer.conv else 2) or shape[1] * groups != takes or shape[0] % groups:
+            what = f"has weights {shape} in {groups} groups, it takes {shapes[-1]}"
+            raise InputError(f"layer {i}", what, "Give weights of that many inputs")
         if layer.conv:
             a = layer.conv
             shapes.append(conv_shape(shapes[-1], shape, a.stride, a.padding, a.dilation))
@@ -220,6 +230,9 @@ def _neuron(layer: Layer) -> tuple[float | Tensor, float | Tensor, float | Tenso
 
 def _channels(value: float | Tensor, layer: Layer) -> Tensor:
     """One number for each output channel, float32 ``[O]``; gradients flow to where it came from."""
+    if isinstance(value, Tensor) and value.dim() and value.shape != (len(layer.weight),):
+        what = f"has {tuple(value.shape)} values for {len(layer.weight)} channels"
+        raise InputError("a neuron's parameter", what, "Give one number, or one for each output channel")
     return torch.as_tensor(value, dtype=torch.float32).expand(len(layer.weight))
 
 
@@ -249,6 +262,10 @@ def _describe(
 def _events(batch: EventBatch, coding: Coding, steps: int | None) -> _Events:
     steps = int(batch.steps(coding.step_us).max()) if steps is None else steps
     t, x, y, p, offsets = (c.contiguous() for c in (batch.t, batch.x, batch.y, batch.p, batch.offsets))
+    for name, column, end in (("x", x, batch.width), ("y", y, batch.height), ("p", p, 2)):
+        if len(column) and not 0 <= int(column.min()) <= int(column.max()) < end:
+            what = f"has events with {name} = {int(column.min())} … {int(column.max())}, the sensor ends at {end - 1}"
+            raise InputError("batch", what, "Give events within the batch's width and height")
     return _Events(t, x, y, p, offsets, None, (steps, batch.size, 2, batch.height, batch.width))
 
 
