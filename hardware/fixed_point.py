@@ -15,7 +15,7 @@ does not matter.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -288,19 +288,23 @@ def run(network: IntegerNetwork | str | Path, batch: EventBatch, steps: int | No
 
 
 def check(sim: Simulator) -> None:
-    """Raise :class:`InputError` where a run left the range in which the integer network means the float one."""
-    if sim.wraps:
-        name, count = next(iter(sim.wraps.items()))
-        raise InputError(
-            f"layer {name}", f"its current wrapped {count} times", "Export again with this data as --calibration"
-        )
-    last = sim.network.layers[-1]
-    if not last.spiking and sim.neurons[-1].peak_v >= float(last.threshold.min()) * _SHIFT:
-        raise InputError(
-            f"layer {last.name}",
-            f"a readout membrane reached {sim.neurons[-1].peak_v:.0f}, beyond 131,071·64",
-            "Export again with this data as --calibration",
-        )
+    """:func:`check_range` of a simulator so far."""
+    check_range(sim.network, [n.wraps for n in sim.neurons], sim.neurons[-1].peak_v)
+
+
+def check_range(network: IntegerNetwork, wraps: Iterable[int], peak: float) -> None:
+    """Raise :class:`InputError` where a run left the range in which the integer network means the float one.
+
+    ``wraps``: how often currents wrapped, by layer; ``peak``: largest magnitude of the last layer's membranes.
+    """
+    fix = "Export again with this data as --calibration"
+    for layer, count in zip(network.layers, wraps, strict=True):
+        if count:
+            raise InputError(f"layer {layer.name}", f"its current wrapped {count} times", fix)
+    last = network.layers[-1]
+    if not last.spiking and peak >= int(last.threshold.min()) << STATE_SHIFT:
+        what = f"a readout membrane reached {peak:.0f}, beyond 131,071·64"
+        raise InputError(f"layer {last.name}", what, fix)
 
 
 def _host(network: IntegerNetwork) -> Host:

@@ -17,7 +17,7 @@ from snnface.batch import collate_events
 from snnface.engine import streams
 from snnface.engine.library import library
 from snnface.errors import InputError
-from snnface.hardware.fixed_point import payloads, simulator
+from snnface.hardware.fixed_point import check_range, payloads, simulator
 from snnface.hardware.integer import DECAY_UNIT, STATE_LIMIT, STATE_SHIFT, Host, IntegerNetwork
 from snnface.hardware.manifest import load
 from snnface.stream import StreamState, Tick, feed, read_heads
@@ -80,27 +80,6 @@ class FixedStream:
         layers = zip(self._state.counts, self.network.layers, strict=True)
         counts = [int(n) for n, layer in layers if layer.spiking]
         return Tick(read_heads(values.astype(np.float32), self.heads), counts)
-
-
-def check_range(network: IntegerNetwork, wraps: np.ndarray, peak: float) -> None:
-    """Raise :class:`InputError` where a run left the range in which the integer network means the float one.
-
-    ``wraps``: how often currents wrapped, by layer; ``peak``: largest magnitude of the last layer's membranes.
-    """
-    for layer, count in zip(network.layers, wraps, strict=True):
-        if count:
-            raise InputError(
-                f"layer {layer.name}",
-                f"its current wrapped {count} times",
-                "Export again with this data as --calibration",
-            )
-    last = network.layers[-1]
-    if not last.spiking and peak >= int(last.threshold.min()) << STATE_SHIFT:
-        raise InputError(
-            f"layer {last.name}",
-            f"a readout membrane reached {peak:.0f}, beyond 131,071·64",
-            "Export again with this data as --calibration",
-        )
 
 
 class _Simulated:

@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from snnface.batch import EventBatch
 from snnface.engine import library
+from snnface.engine.streams import MODES
 from snnface.errors import InputError
 from snnface.forward import Layer, Trace, network_layers
 from snnface.input import Coding, InputSpikes
@@ -25,7 +26,6 @@ from snnface.network import Network, conv_shape
 from snnface.synapse import Conv
 
 _SURROGATES = ("fast_sigmoid", "atan", "triangle")
-_MODES = ("exact", "graded", "unary")
 _Pair = ctypes.c_int32 * 2
 
 
@@ -182,7 +182,7 @@ class _Network(torch.autograd.Function):
             None if events.value is None else _pointer(events.value),
             ctypes.c_int64(coding.step_us),
             ctypes.c_double(coding.tau_syn_us),
-            _MODES.index(coding.input_mode),
+            MODES.index(coding.input_mode),
             coding.payload_one,
             coding.payload_max,
             clips,

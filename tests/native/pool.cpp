@@ -2,6 +2,7 @@
 #include "pool.h"
 
 #include <cstdio>
+#include <new>
 #include <vector>
 
 namespace {
@@ -42,15 +43,30 @@ bool nested_parts_are_right() {
   return true;
 }
 
+// What a part throws arrives once all parts have ended, and the threads go on to work.
+bool what_is_thrown_arrives(int threads) {
+  std::atomic<int> done{0};
+  try {
+    snn::parallel(threads, [&](int thread, int of) {
+      done += 1;
+      if (thread == of - 1) throw std::bad_alloc();
+    });
+  } catch (const std::bad_alloc&) {
+    return done == threads && parts_are_right(threads);
+  }
+  return false;
+}
+
 }  // namespace
 
 int main() {
   bool right = nested_parts_are_right();
-  for (int threads = 1; threads <= 5; ++threads) right = right && parts_are_right(threads);
+  for (int threads = 1; threads <= 5; ++threads) right = right && parts_are_right(threads) && what_is_thrown_arrives(threads);
   snn::pool.run = run;
   snn::pool.number = [] { return number; };
   for (team = 1; team <= 4; ++team)
-    for (int threads = 1; threads <= 5; ++threads) right = right && parts_are_right(threads);
-  if (!right) std::puts("a part was missing, done twice or misnumbered");
+    for (int threads = 1; threads <= 5; ++threads)
+      right = right && parts_are_right(threads) && what_is_thrown_arrives(threads);
+  if (!right) std::puts("a part was missing, done twice or misnumbered, or what it threw was lost");
   return right ? 0 : 1;
 }

@@ -1,9 +1,8 @@
 // The streaming kernels against plain loops; run under AddressSanitizer and UndefinedBehaviorSanitizer as well.
-#include <cstdio>
-#include <cstdlib>
 #include <random>
 #include <vector>
 
+#include "check.h"
 #include "integer_stream.h"
 
 namespace {
@@ -11,14 +10,6 @@ namespace {
 std::mt19937 random_bits(1);
 double uniform(double low, double high) { return std::uniform_real_distribution<double>(low, high)(random_bits); }
 int whole(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_bits); }
-
-#define CHECK(what)                                              \
-  do {                                                           \
-    if (!(what)) {                                               \
-      std::printf("%s:%d: %s\n", __FILE__, __LINE__, #what);     \
-      std::exit(1);                                              \
-    }                                                            \
-  } while (0)
 
 bool close(double a, double b, double scale) { return std::fabs(a - b) <= 1e-4 * (scale + std::fabs(b)); }
 

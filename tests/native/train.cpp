@@ -2,23 +2,14 @@
 
 // There are many kinds of each kernel: with a sanitiser's checks in all of them the compiler would optimise for minutes.
 #pragma GCC optimize("O0")
+#include "check.h"
 #include "train.h"
 
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <numeric>
 #include <random>
 
 namespace {
-
-#define CHECK(what)                                          \
-  do {                                                       \
-    if (!(what)) {                                           \
-      std::printf("%s:%d: %s\n", __FILE__, __LINE__, #what); \
-      std::exit(1);                                          \
-    }                                                        \
-  } while (0)
 
 constexpr int IN_C = 2, IN_H = 7, IN_W = 9;
 

@@ -74,6 +74,7 @@ inline Share share_of(const Layer &l, int thread, int threads) {
   return {0, 1, thread, threads};
 }
 
+// From which step on each position can have input, and so matters: the first event that reaches it, layer by layer.
 inline void find_needed(Run &run, int clip) {
   for (size_t l = 0; l < run.layers.size(); l++) {
     const Layer &a = run.layers[l];
@@ -166,7 +167,9 @@ inline int taps_of(const Layer &above, const Buffer<float> &gradient, int chunk,
       const size_t tap = size_t(ky) * is.kernel[1] + kx;
       taps[n++] = {gradient.get() + size_t(uy * is.out_w + ux) * STEPS * above.out_stride,
                    above.down.get() + (chunk * above.taps + tap) * above.out_stride * width,
-                   above.across.get() + (tap * above.in_stride + size_t(chunk) * width) * above.out_stride};
+                   above.across.size()
+                       ? above.across.get() + (tap * above.in_stride + size_t(chunk) * width) * above.out_stride
+                       : nullptr};
     });
   });
   return n;

@@ -10,6 +10,8 @@ namespace snn {
 struct Patches {
   Buffer<uint32_t> first, row, count;
   Buffer<float> value;
+  Buffer<const Word *> source;  // of each tap of the output at work: its spikes, and its first row
+  Buffer<uint32_t> base;
   size_t used = 0;
 
   const uint32_t *of(int x) const { return first.get() + size_t(x) * (STEPS + 1); }
@@ -30,23 +32,14 @@ inline void list_spikes(const Layer &l, const Word *spikes, const int32_t *neede
   const int words = l.words_in, wide = l.is.out_w;
   to.first.grow(size_t(wide) * (STEPS + 1));
   to.used = 0;
-  const Word *source[1024];
-  uint32_t base[1024];
-  std::vector<const Word *> many;
-  std::vector<uint32_t> bases;
-  const Word **at = source;
-  uint32_t *row = base;
-  if (l.taps > 1024) {
-    many.resize(l.taps), bases.resize(l.taps);
-    at = many.data(), row = bases.data();
-  }
+  to.source.grow(l.taps), to.base.grow(l.taps);
   for (int x = 0; x < wide; x++) {
     const int from = std::max(0, needed[x] - begin);
     if (from >= steps) continue;
     int n = 0;
     sources(l.is, y, x, [&](int iy, int ix, int tap) {
-      at[n] = spikes + size_t(iy * l.is.in_w + ix) * STEPS * words;
-      row[n++] = uint32_t(tap * l.in_stride);
+      to.source[n] = spikes + size_t(iy * l.is.in_w + ix) * STEPS * words;
+      to.base[n++] = uint32_t(tap * l.in_stride);
     });
     uint32_t *first = to.first.get() + size_t(x) * (STEPS + 1);
     for (int t = from; t < steps; t++) {
@@ -54,7 +47,7 @@ inline void list_spikes(const Layer &l, const Word *spikes, const int32_t *neede
       to.row.grow(to.used + size_t(l.rows) + GROUP + 4);
       uint32_t *out = to.row.get() + to.used;
       for (int i = 0; i < n; i++)
-        for (int w = 0; w < words; w++) out += list_bits(at[i][t * words + w], row[i] + w * GROUP, out);
+        for (int w = 0; w < words; w++) out += list_bits(to.source[i][t * words + w], to.base[i] + w * GROUP, out);
       to.used = size_t(out - to.row.get());
       detail::pad(to, uint32_t(l.rows));
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -16,11 +17,9 @@ struct Pool {
 };
 inline Pool pool;
 
-// Runs f(thread, threads) once for each thread in [0, threads) and returns when all are done. f must not throw, and
-// must not wait for another thread: OpenMP may give fewer threads than asked for, inside another region only one.
+// The handing out itself; f must not throw.
 template <class F>
-void parallel(int threads, F f) {
-  if (threads <= 1) return f(0, 1);
+void hand_out(int threads, F& f) {
   if (pool.run) {
     struct Job {
       F& f;
@@ -48,6 +47,26 @@ void parallel(int threads, F f) {
   }
   f(0, threads);
   for (std::thread& other : others) other.join();
+}
+
+// Runs task(thread, threads) once for each thread in [0, threads) and returns when all are done; what one of them throws
+// (memory may run out) is thrown then. A task must not wait for another thread: OpenMP may give fewer threads than asked
+// for, inside another region only one.
+template <class F>
+void parallel(int threads, F task) {
+  if (threads <= 1) return task(0, 1);
+  std::exception_ptr thrown;
+  std::atomic_flag caught = ATOMIC_FLAG_INIT;
+  // Neither OpenMP nor a thread of its own may be left by an exception.
+  auto f = [&](int thread, int of) noexcept {
+    try {
+      task(thread, of);
+    } catch (...) {
+      if (!caught.test_and_set()) thrown = std::current_exception();
+    }
+  };
+  hand_out(threads, f);
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 }  // namespace snn
