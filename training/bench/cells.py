@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import torch
 
 from snnface.batch import EventBatch, collate_events
-from snnface.converters.plan import Plan
-from snnface.converters.synth import synthesise
-from snnface.datasets.store import Store
+from snnface.converters.sensors import sensor
+from snnface.converters.simulator import EventSimulator
 from snnface.errors import InputError
+from snnface.faces import ClipSpec, FaceClip
+from snnface.faces.picture import luminance
 from snnface.input import InputSpikes, input_spikes
+from snnface.progress import bar
 from snnface.training.bench.workload import NATIVE, Workload
 
-#: Length of the recordings, s: 2 % of all cells need some 5 s for 32 steps; and how often they are repeated at most.
-_SECONDS, _LAPS = 8.0, 512
+#: What people act: turns, nods and tilts of the head; and for how long, s.
+_ACTIONS, _SECONDS = (51, 52, 53, 54, 55, 56), 1.0
+#: How often recordings are repeated at most.
+_LAPS = 512
+#: A window begins at one of so many places in its own length.
+_STARTS = 16
 #: The density is met this closely (relative).
 _CLOSE = 0.005
 
 
-def cells(workload: Workload, cache: Path) -> tuple[np.ndarray, int | None]:
+def cells(workload: Workload) -> tuple[np.ndarray, int | None]:
     """Active cells (as :class:`snnface.training.bench.workload.Problem`) and, of faces, the step's length in µs."""
     if workload.case == "noise":
         return noise(workload), None
-    return faces(workload, cache)
+    return faces(workload)
 
 
 def noise(workload: Workload) -> np.ndarray:
@@ -37,8 +42,8 @@ def noise(workload: Workload) -> np.ndarray:
     return np.sort(generator.choice(total, round(total * workload.density), replace=False))
 
 
-def faces(workload: Workload, cache: Path) -> tuple[np.ndarray, int]:
-    """The middle of one recording a clip, at the step that gives the density.
+def faces(workload: Workload) -> tuple[np.ndarray, int]:
+    """The busiest moment of one recording a clip, at the shortest step that gives the density.
 
     Recordings have 128×128 pixels; on a larger sensor the same face stands in the middle, on a smaller one the
     pixels are joined. Where ``steps`` need more time than a recording has, it goes there and back. Where several
@@ -46,7 +51,7 @@ def faces(workload: Workload, cache: Path) -> tuple[np.ndarray, int]:
     """
     w = workload
     each = replace(w, steps=w.steps // w.people, batch=w.batch * w.people, people=1)
-    recorded, lengths = recordings(each.batch, _SECONDS, w.seed, cache)
+    recorded, lengths = recordings(each.batch, w.seed)
     recorded = [_onto(clip, w.size) for clip in recorded]
     laps = 1
     while laps <= _LAPS:
@@ -66,13 +71,22 @@ def faces(workload: Workload, cache: Path) -> tuple[np.ndarray, int]:
     )
 
 
-def recordings(clips: int, seconds: float, seed: int, cache: Path) -> tuple[list[np.ndarray], list[int]]:
-    """Events and length (µs) of recordings of different people who act expressions, made once."""
-    path = cache / f"faces-{clips}x{seconds:g}s-{seed}.h5"
-    plan = Plan(clips, clips, seconds, NATIVE, NATIVE, "davis346", ("expression",), rgb=False, seed=seed)
-    synthesise(path, plan, workers=max(1, torch.get_num_threads()), resume=True)
-    store = Store(path)
-    return [store.events(i) for i in range(clips)], [int(d) for d in store.duration_us]
+@functools.lru_cache(maxsize=4)
+def recordings(clips: int, seed: int) -> tuple[list[np.ndarray], list[int]]:
+    """Events and length (µs) of recordings of different people who move their heads: the livelier half of twice as
+    many."""
+    made = []
+    with bar() as display:
+        for number in display.track(range(2 * clips), description="faces"):
+            film_seed, sensor_seed = (int(n) for n in np.random.SeedSequence([seed, number]).generate_state(2))
+            spec = ClipSpec(number, _ACTIONS[number % len(_ACTIONS)], -1, _SECONDS, NATIVE, NATIVE, film_seed)
+            clip, simulator = FaceClip(spec), EventSimulator(NATIVE, NATIVE, sensor("davis346"), sensor_seed)
+            times = clip.sampling_times(np.array([0, clip.duration_us]))
+            seen = zip(times.tolist(), clip.film(times), strict=True)
+            made.append((np.concatenate([simulator.step(luminance(p), t) for t, p in seen]), clip.duration_us))
+    made.sort(key=lambda m: len(m[0]), reverse=True)
+    events, lengths = zip(*made[:clips], strict=True)
+    return list(events), list(lengths)
 
 
 def there_and_back(events: np.ndarray, length: int, laps: int) -> np.ndarray:
@@ -102,11 +116,13 @@ def _onto(events: np.ndarray, size: int) -> np.ndarray:
 
 
 def _window(workload: Workload, clips: list[np.ndarray], lengths: list[int], step: int) -> InputSpikes:
-    """The middle ``steps`` steps of every clip."""
-    parts = []
+    """The busiest ``steps`` steps of every clip."""
+    parts, window = [], workload.steps * step
     for events, length in zip(clips, lengths, strict=True):
-        start = (length - workload.steps * step) // 2
-        part = events[(events["t"] > start) & (events["t"] <= start + workload.steps * step)].copy()
+        starts = np.arange(0, length - window + 1, max(1, window // _STARTS))
+        ends = np.searchsorted(events["t"], starts + window, side="right")
+        start = int(starts[np.argmax(ends - np.searchsorted(events["t"], starts, side="right"))])
+        part = events[(events["t"] > start) & (events["t"] <= start + window)].copy()
         part["t"] -= start
         parts.append(part)
     batch: EventBatch = collate_events(parts, [workload.steps * step] * len(parts), workload.size, workload.size)
@@ -114,15 +130,21 @@ def _window(workload: Workload, clips: list[np.ndarray], lengths: list[int], ste
 
 
 def _step_for(workload: Workload, clips: list[np.ndarray], lengths: list[int]) -> int | None:
-    """The step (µs) at which the density is reached, by bisection; None where the recordings are too short for it."""
+    """The shortest step (µs) at which the density is reached; None where the recordings do not reach it."""
     wanted = workload.density * math.prod(workload.shape)
-    low, high = 1, min(lengths) // workload.steps
-    if len(_window(workload, clips, lengths, high).index) < wanted:
-        return None
+
+    def found(step: int) -> int:
+        return len(_window(workload, clips, lengths, step).index)
+
+    low, high, longest = 0, 1, min(lengths) // workload.steps
+    while found(high) < wanted:
+        if high == longest:
+            return None
+        low, high = high, min(2 * high, longest)
     while high - low > 1:
         middle = (low + high) // 2
-        found = len(_window(workload, clips, lengths, middle).index)
-        if abs(found / wanted - 1) < _CLOSE:
+        cells = found(middle)
+        if abs(cells / wanted - 1) < _CLOSE:
             return middle
-        low, high = (middle, high) if found < wanted else (low, middle)
+        low, high = (middle, high) if cells < wanted else (low, middle)
     return high

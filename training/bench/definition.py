@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,11 @@ from snnface.training.bench.workload import (
 _FRAMES, _CLIPS, _CLOSE = 256, 8, 0.01
 
 
-def prepare(workload: Workload, cache: Path, weights_of: Workload | None = None) -> Problem:
+def prepare(workload: Workload, weights_of: Workload | None = None) -> Problem:
     """The workload's numbers, with weights that were scaled on it or on another workload."""
-    index, step_us = cells(workload, cache)
+    index, step_us = cells(workload)
     x = _Frames(index, workload)
-    weights = calibrated(x, workload) if weights_of is None else prepare(weights_of, cache).weights
+    weights = calibrated(x, workload) if weights_of is None else prepare(weights_of).weights
     labels = np.random.default_rng([workload.seed, 1]).integers(0, workload.classes, workload.batch)
     facts = measure(x, weights, labels, workload)
     facts |= {"density": len(index) / math.prod(workload.shape), "step_us": step_us}

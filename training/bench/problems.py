@@ -20,7 +20,7 @@ def problem(asked: Workload, cache: Path, weights_of: Workload | None = None) ->
     key = json.dumps([asdict(asked), other, hashlib.sha256(sources).hexdigest()])
     path = cache / f"problem-{asked.case}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
     if not path.with_suffix(".json").is_file():
-        prepare(asked, cache, weights_of).save(path)
+        prepare(asked, weights_of).save(path)
     found = Problem.load(path)
     facts = found.facts
     step = "" if facts["step_us"] is None else f"step {facts['step_us'] / 1000:.1f} ms, "
