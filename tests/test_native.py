@@ -609,12 +609,13 @@ def kept_bytes(trace: Trace) -> int:
 @built
 @pytest.mark.parametrize("level", LEVELS)
 def test_memory_grows_by_spikes_and_states_alone(level: str) -> None:
-    """A bit a neuron-step, and a state of one or two floats for every 32 of them but the first."""
+    """A bit a neuron-step, and a state of one or two floats for every 32 of them but the first; what could be computed
+    again is kept beside them up to a limit."""
     plans = (
         Plan(16, (3, 3), Conv((2, 2), (1, 1))),
         Plan(48, (3, 3), Conv(padding=(1, 1)), alpha=Parameter(0.0, 0.0)),
     )
-    clips, positions, channels, states = 2, 5 * 4, 16 + 48, 2 * 16 + 48
+    clips, positions, channels, states, limit = 2, 5 * 4, 16 + 48, 2 * 16 + 48, 128 << 20
 
     def kept(steps: int, learned: bool) -> int:
         case = Case((steps, clips, 2, 9, 7), tuple(replace(plan, learned=learned) for plan in plans), 0.05)
@@ -625,7 +626,8 @@ def test_memory_grows_by_spikes_and_states_alone(level: str) -> None:
         spikes = clips * positions * channels * blocks * 32 // 8
         starts = len(plans) * clips * positions * 4  # from which step on a position matters
         assert kept(steps, learned=False) == spikes + starts
-        assert kept(steps, learned=True) == spikes + starts + clips * positions * states * (blocks - 1) * 4
+        needed = spikes + starts + clips * positions * states * (blocks - 1) * 4
+        assert needed < kept(steps, learned=True) <= needed + limit
 
 
 # Refusals

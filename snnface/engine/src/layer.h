@@ -69,6 +69,12 @@ class Buffer {
     if (size_) std::memcpy((void *)larger.data_, (void *)data_, size_ * sizeof(T));
     *this = std::move(larger);
   }
+  // The first n values.
+  Buffer copy(size_t n) const {
+    Buffer c(n, false);
+    if (n) std::memcpy((void *)c.data_, (void *)data_, n * sizeof(T));
+    return c;
+  }
   size_t size() const { return size_; }
   T *get() const { return data_; }
   T &operator[](size_t i) const { return data_[i]; }
@@ -85,9 +91,11 @@ struct Layer {
   int in_stride, words_in;            // channels and spike words of a source position (words_in 0: events)
   int width, chunks, out_stride;      // channels of a chunk, chunks, channels of a position
   int taps, rows;                     // positions of the kernel, rows of weights
+  int band;                           // rows of the image that the way back takes at once
+  bool valued;                        // whether rows go with a value and 32 bits (patches.h)
   bool current;                       // whether a synaptic current outlives its step, or may learn to
   bool restless;                      // whether a neuron spikes without input
-  Buffer<float> weight, across, down;
+  Buffer<float> weight, across, down, filter;
   Buffer<float> alpha, beta, threshold;  // [out_stride]; padding never spikes
 
   int positions() const { return is.out_h * is.out_w; }
@@ -135,51 +143,6 @@ inline void each_weight(const Layer &l, int thread, int threads, F f) {
           for (int c = c0; c < std::min(c0 + GROUP, in); c++)
             f(o, end - o, k * l.in_stride + o / out * in + c, (size_t(o) * in + c) * taps + k, stride);
     }
-}
-
-// `before`: the layer whose spikes this one takes; nullptr for the first, which takes events.
-inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients, int threads) {
-  Layer l;
-  l.is = is;
-  l.in_stride = before ? before->out_stride : is.in_c;
-  l.words_in = before ? before->words() : 0;
-  const int groups = rounded(is.out_c, GROUP) / GROUP;
-  l.width = LANES == GROUP && groups % 2 == 0 ? 2 * GROUP : GROUP;
-  l.out_stride = rounded(is.out_c, l.width);
-  l.chunks = l.out_stride / l.width;
-  l.taps = is.kernel[0] * is.kernel[1];
-  l.rows = l.taps * l.in_stride;
-  l.weight = Buffer<float>(l.chunks * l.chunk_weights());
-  const bool back = gradients && before, single = back && before->is.surrogate == TRIANGLE;
-  if (back) l.down = Buffer<float>(size_t(l.rows) * l.out_stride);
-  if (single) l.across = Buffer<float>(size_t(l.rows) * l.out_stride);
-  parallel(threads, [&](int thread, int n) {
-    const int width = back ? before->width : 1;
-    each_weight(l, thread, n, [&](int o, int count, int row, size_t i, size_t stride) {
-      const float *from = is.weight + i;
-      float *to = l.chunk_weight(o / l.width) + size_t(row) * l.width + o % l.width;
-      for (int j = 0; j < count; j++) to[j] = from[j * stride];
-      if (!back) return;
-      const int tap = row / l.in_stride, c = row % l.in_stride;
-      float *down = &l.down[((size_t(c / width) * l.taps + tap) * l.out_stride + o) * width + c % width];
-      for (int j = 0; j < count; j++) down[size_t(j) * width] = from[j * stride];
-      if (!single) return;
-      float *across = &l.across[size_t(row) * l.out_stride + o];
-      for (int j = 0; j < count; j++) across[j] = from[j * stride];
-    });
-  });
-  l.alpha = Buffer<float>(l.out_stride), l.beta = Buffer<float>(l.out_stride);
-  l.threshold = Buffer<float>(l.out_stride);
-  l.current = is.learn, l.restless = false;
-  for (int o = 0; o < l.out_stride; o++) {
-    const bool real = o < is.out_c;
-    l.alpha[o] = real ? is.alpha[o] : 0.f;
-    l.beta[o] = real ? is.beta[o] : 0.f;
-    l.threshold[o] = real && is.spiking ? is.threshold[o] : NEVER;
-    l.current |= l.alpha[o] != 0.f;
-    l.restless |= l.threshold[o] < 0.f;
-  }
-  return l;
 }
 
 }  // namespace snn

@@ -1,66 +1,103 @@
 // Which rows of weights arrive at the outputs of one image row, step by step: the lists that all sums run over.
 #pragma once
+#include <type_traits>
+
 #include "events.h"
 #include "layer.h"
 
 namespace snn {
 
-// Rows of output x at step t: row[first[x·(STEPS + 1) + t]] … first[… + t + 1], padded to fours with rows of zeros.
-// `value` goes with them where events come in; spikes are ones.
+// The number of a row. Events carry a value and take 32 bits, as do the spikes of a layer with too many rows for 16.
+template <bool VALUED>
+using Row = std::conditional_t<VALUED, uint32_t, uint16_t>;
+
+// Rows of output x at step t: first[x·(STEPS + 1) + t] … first[… + t + 1], padded to fours with rows of zeros. They
+// stand in `row`, or in `wide` with a `value` each where the layer is valued.
 struct Patches {
-  Buffer<uint32_t> first, row, count;
+  Buffer<uint32_t> first, wide;
+  Buffer<uint16_t> row;
   Buffer<float> value;
-  Buffer<const Word *> source;  // of each tap of the output at work: its spikes, and its first row
-  Buffer<uint32_t> base;
-  size_t used = 0;
+  size_t lists = 0, used = 0;  // entries of `first`, and of what is in use of the others
+  bool valued = false;
 
   const uint32_t *of(int x) const { return first.get() + size_t(x) * (STEPS + 1); }
+  size_t bytes() const { return lists * 4 + used * (valued ? 8 : 2); }
+  // The same in no more memory than it needs.
+  Patches copy() const {
+    return {first.copy(lists),          wide.copy(valued ? used : 0), row.copy(valued ? 0 : used),
+            value.copy(valued ? used : 0), lists,                     used,
+            valued};
+  }
+  void begin(int outputs, bool values) {
+    lists = size_t(outputs) * (STEPS + 1), valued = values, used = 0;
+    first.grow(lists);
+  }
 };
 
-namespace detail {
-
-SNN_INLINE void pad(Patches &to, uint32_t zeros) {
-  while (to.used % 4) to.row[to.used++] = zeros++;
+template <bool VALUED, class P>
+auto &rows_of(P &patches) {
+  if constexpr (VALUED)
+    return patches.wide;
+  else
+    return patches.row;
 }
 
-}  // namespace detail
+// Of the output at work, what a list is made from.
+struct Sources {
+  Buffer<const Word *> spikes;  // of each tap
+  Buffer<uint32_t> row;         // the first one of each tap
+  Buffer<uint32_t> count;       // entries of each list
+};
 
 // From the spikes of the layer before, of one block of `steps` steps that begins at `begin`; only from the steps on at
 // which the outputs of this row are `needed`.
+template <bool VALUED>
 inline void list_spikes(const Layer &l, const Word *spikes, const int32_t *needed, int y, int begin, int steps,
-                        Patches &to) {
+                        Sources &sources_of, Patches &to) {
   const int words = l.words_in, wide = l.is.out_w;
-  to.first.grow(size_t(wide) * (STEPS + 1));
-  to.used = 0;
-  to.source.grow(l.taps), to.base.grow(l.taps);
+  Buffer<Row<VALUED>> &row = rows_of<VALUED>(to);
+  to.begin(wide, VALUED);
+  sources_of.spikes.grow(l.taps), sources_of.row.grow(l.taps);
+  const Word **source = sources_of.spikes.get();
+  uint32_t *base = sources_of.row.get();
   for (int x = 0; x < wide; x++) {
     const int from = std::max(0, needed[x] - begin);
     if (from >= steps) continue;
     int n = 0;
     sources(l.is, y, x, [&](int iy, int ix, int tap) {
-      to.source[n] = spikes + size_t(iy * l.is.in_w + ix) * STEPS * words;
-      to.base[n++] = uint32_t(tap * l.in_stride);
+      source[n] = spikes + size_t(iy * l.is.in_w + ix) * STEPS * words;
+      base[n++] = uint32_t(tap * l.in_stride);
     });
     uint32_t *first = to.first.get() + size_t(x) * (STEPS + 1);
     for (int t = from; t < steps; t++) {
       first[t] = uint32_t(to.used);
-      to.row.grow(to.used + size_t(l.rows) + GROUP + 4);
-      uint32_t *out = to.row.get() + to.used;
-      for (int i = 0; i < n; i++)
-        for (int w = 0; w < words; w++) out += list_bits(to.source[i][t * words + w], to.base[i] + w * GROUP, out);
-      to.used = size_t(out - to.row.get());
-      detail::pad(to, uint32_t(l.rows));
+      row.grow(to.used + size_t(l.rows) + 2 * GROUP + PADDING);
+      Row<VALUED> *out = row.get() + to.used;
+      for (int w = 0; w < words; w += 2) {
+        const uint32_t both = w + 1 < words ? ~0u : 0xffffu;
+        for (int i = 0; i < n; i++) {
+          const Word *at = source[i] + t * words + w;
+          out += list_bits((at[0] | uint32_t(at[1]) << GROUP) & both, base[i] + w * GROUP, out);
+        }
+      }
+      for (int q = 0; q < PADDING; q++) out[q] = Row<VALUED>(l.rows + q);
+      to.used = (size_t(out - row.get()) + PADDING) / (PADDING + 1) * (PADDING + 1);
     }
     first[steps] = uint32_t(to.used);
+  }
+  if constexpr (VALUED) {
+    to.value.grow(to.used);
+    std::fill_n(to.value.get(), to.used, 1.f);
   }
 }
 
 // From the cells of a clip; the block's steps are begin … begin + steps of `total`.
-inline void list_cells(const Layer &l, const Cells &cells, int y, int begin, int steps, int total, Patches &to) {
+inline void list_cells(const Layer &l, const Cells &cells, int y, int begin, int steps, int total, Buffer<uint32_t> &count,
+                       Patches &to) {
   const snn_layer &is = l.is;
   const int wide = is.out_w, channels = is.in_c;
-  const size_t lists = size_t(wide) * (STEPS + 1);
-  to.first.grow(lists), to.count.grow(lists);
+  to.begin(wide, true);
+  count.grow(to.lists);
   auto each = [&](auto f) {
     for (int ky = 0; ky < is.kernel[0]; ky++) {
       const int iy = y * is.stride[0] - is.padding[0] + ky * is.dilation[0];
@@ -75,22 +112,22 @@ inline void list_cells(const Layer &l, const Cells &cells, int y, int begin, int
         }
     }
   };
-  std::memset(to.count.get(), 0, lists * sizeof(uint32_t));
-  each([&](size_t list, uint32_t, float) { to.count[list]++; });
+  std::memset(count.get(), 0, to.lists * sizeof(uint32_t));
+  each([&](size_t list, uint32_t, float) { count[list]++; });
   uint32_t used = 0;
   for (int x = 0; x < wide; x++)
     for (int t = 0; t <= steps; t++) {
       const size_t list = size_t(x) * (STEPS + 1) + t;
-      const uint32_t n = t < steps ? (to.count[list] + 3) / 4 * 4 : 0;
-      to.first[list] = used, to.count[list] = used;
+      const uint32_t n = t < steps ? (count[list] + PADDING) / (PADDING + 1) * (PADDING + 1) : 0;
+      to.first[list] = used, count[list] = used;
       used += n;
     }
   to.used = used;
-  to.row.grow(used), to.value.grow(used);
-  for (uint32_t i = 0; i < used; i++) to.row[i] = uint32_t(l.rows) + i % PADDING, to.value[i] = 0.f;
+  to.wide.grow(used), to.value.grow(used);
+  for (uint32_t i = 0; i < used; i++) to.wide[i] = uint32_t(l.rows) + i % PADDING, to.value[i] = 0.f;
   each([&](size_t list, uint32_t row, float value) {
-    const uint32_t i = to.count[list]++;
-    to.row[i] = row, to.value[i] = value;
+    const uint32_t i = count[list]++;
+    to.wide[i] = row, to.value[i] = value;
   });
 }
 

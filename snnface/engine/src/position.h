@@ -5,13 +5,13 @@
 
 namespace snn {
 
-// What a chunk's neurons are: decays, threshold and reset.
+// What a chunk's neurons are: decays, threshold and reset; and how near a threshold a compact surrogate reaches.
 template <int G>
 struct Neurons {
-  Group alpha[G], beta[G], threshold[G];
+  Group alpha[G], beta[G], threshold[G], reach;
   bool subtract;
 
-  Neurons(const Layer &l, int chunk) : subtract(l.is.subtract) {
+  Neurons(const Layer &l, int chunk) : reach(splat(1.f / l.is.slope)), subtract(l.is.subtract) {
     for (int g = 0; g < G; g++) {
       const int c = chunk * l.width + g * GROUP;
       alpha[g] = load(&l.alpha[c]), beta[g] = load(&l.beta[c]), threshold[g] = load(&l.threshold[c]);
@@ -21,7 +21,7 @@ struct Neurons {
 
 // Sum of the listed rows of weights; in four parts, so that additions do not wait for one another.
 template <int G, bool VALUED>
-SNN_INLINE void gather(const float *weight, const uint32_t *row, const float *value, uint32_t begin, uint32_t end,
+SNN_INLINE void gather(const float *weight, const Row<VALUED> *row, const float *value, uint32_t begin, uint32_t end,
                        Group *sum) {
   constexpr int W = G * GROUP;
   Group a[4][G];
@@ -40,15 +40,22 @@ SNN_INLINE void gather(const float *weight, const uint32_t *row, const float *va
   for (int g = 0; g < G; g++) sum[g] = (a[0][g] + a[1][g]) + (a[2][g] + a[3][g]);
 }
 
+// What a run of neurons writes down besides, where not null.
+struct Notes {
+  Word *spikes;              // per step and group, `stride` apart
+  int stride;
+  Group *counts;             // spikes by channel, added to
+  float *membrane, *current; // v before the reset and u, [STEPS][width]
+  Word *near;                // [STEPS][G]: which neurons are within reach of their threshold
+  float *distance;           // v − θ of those, by step and channel
+};
+
 // Runs steps from … to of a block. Reads (unless `fresh`: silent till now) and writes the states u (nullptr without
-// currents) and v, one chunk wide.
-//   spikes    Word per step and group, `stride` apart; nullptr where not wanted
-//   counts    spikes by channel, added to
-//   membrane  v before the reset, [STEPS][width]; current: u likewise; nullptr where not wanted
+// currents) and v, one chunk wide. Returns how many distances were written.
 template <int G, bool VALUED, bool CURRENT>
-SNN_INLINE void forward_position(const Neurons<G> &n, const float *weight, const uint32_t *first, const uint32_t *row,
-                                 const float *value, int from, int to, bool fresh, float *u, float *v, Word *spikes,
-                                 int stride, Group *counts, float *membrane, float *current) {
+SNN_INLINE int forward_position(const Neurons<G> &n, const float *weight, const uint32_t *first, const Row<VALUED> *row,
+                                const float *value, int from, int to, bool fresh, float *u, float *v,
+                                const Notes &notes) {
   constexpr int W = G * GROUP;
   Group us[G], vs[G];
   for (int g = 0; g < G; g++) {
@@ -56,6 +63,7 @@ SNN_INLINE void forward_position(const Neurons<G> &n, const float *weight, const
     vs[g] = fresh ? splat(0.f) : load(v + g * GROUP);
   }
   const Group one = splat(1.f);
+  float *distance = notes.distance;
   for (int t = from; t < to; t++) {
     Group x[G];
     gather<G, VALUED>(weight, row, value, first[t], first[t + 1], x);
@@ -63,10 +71,16 @@ SNN_INLINE void forward_position(const Neurons<G> &n, const float *weight, const
       us[g] = CURRENT ? multiply_add(n.alpha[g], us[g], x[g]) : x[g];
       const Group m = multiply_add(n.beta[g], vs[g], us[g]);
       const Word fired = greater(m, n.threshold[g]);
-      if (membrane) store(membrane + t * W + g * GROUP, m);
-      if (CURRENT && current) store(current + t * W + g * GROUP, us[g]);
-      if (spikes) spikes[t * stride + g] = fired;
-      if (counts) counts[g] = counts[g] + where(fired, one);
+      if (notes.membrane) store(notes.membrane + t * W + g * GROUP, m);
+      if (CURRENT && notes.current) store(notes.current + t * W + g * GROUP, us[g]);
+      if (notes.spikes) notes.spikes[t * notes.stride + g] = fired;
+      if (notes.counts) notes.counts[g] = notes.counts[g] + where(fired, one);
+      if (notes.near) {
+        const Group d = m - n.threshold[g];
+        const Word near = greater(n.reach, absolute(d));
+        notes.near[t * G + g] = near;
+        distance += pack(near, d, distance);
+      }
       vs[g] = n.subtract ? m - where(fired, n.threshold[g]) : where(Word(~fired), m);
     }
   }
@@ -74,6 +88,7 @@ SNN_INLINE void forward_position(const Neurons<G> &n, const float *weight, const
     if (CURRENT) store(u + g * GROUP, us[g]);
     store(v + g * GROUP, vs[g]);
   }
+  return int(distance - notes.distance);
 }
 
 // Surrogate derivatives of d = v − θ (snnface/surrogate.py).
@@ -106,15 +121,15 @@ struct Learned {
   Group alpha[G], beta[G], threshold[G];
 };
 
-// From the gradient of the spikes (`g` [STEPS][width], in) to that of the synaptic input (the same place, out).
+// From the gradient of the spikes (`g`, steps `stride` apart, in) to that of the synaptic input (the same place, out).
 // Equations in snnface/neuron.py; `gu` and `after` carry the gradients of u and of v after reset to earlier blocks
 // (`last`: there are no later ones).
 // Where `learned` is given, `current` and the states u0, v0 before step `from` are read too.
 template <int G, class Slope>
 SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool spiking, bool detach, int from, int to,
                                   int begin, int truncate, bool last, const float *membrane, const float *current,
-                                  const float *u0, const float *v0, float *g, float *gu_carry, float *after_carry,
-                                  Learned<G> *learned) {
+                                  const float *u0, const float *v0, float *g, int stride, float *gu_carry,
+                                  float *after_carry, Learned<G> *learned) {
   constexpr int W = G * GROUP;
   Group gu[G], after[G];
   for (int i = 0; i < G; i++) {
@@ -127,7 +142,8 @@ SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool 
     for (int i = 0; i < G; i++) {
       const int at = t * W + i * GROUP;
       const Group m = load(membrane + at);
-      Group gv = load(g + at);
+      float *here = g + size_t(t) * stride + i * GROUP;
+      Group gv = load(here);
       if (spiking) {
         const Word fired = greater(m, n.threshold[i]);
         const Group reset = n.subtract ? n.threshold[i] : m;
@@ -156,7 +172,39 @@ SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool 
         learned->alpha[i] = multiply_add(gu[i], u, learned->alpha[i]);
         learned->beta[i] = multiply_add(gv, v, learned->beta[i]);
       }
-      store(g + at, gu[i]);
+      store(here, gu[i]);
+      after[i] = n.beta[i] * gv;
+    }
+  }
+  for (int i = 0; i < G; i++) store(gu_carry + i * GROUP, gu[i]), store(after_carry + i * GROUP, after[i]);
+}
+
+// The same for a surrogate that reaches no further than the neurons `near` their threshold: `distance` and `given` (their
+// gradients; nullptr: none) end with those of step `to`; `rate` is the same for every spike of a channel.
+template <int G>
+SNN_INLINE void backward_near(const Neurons<G> &n, Group slope, bool detach, int from, int to, int begin, int truncate,
+                              bool last, const Word *near, const float *distance, const float *given, const Group *rate,
+                              const Word *spikes, int words, float *g, int stride, float *gu_carry, float *after_carry) {
+  Group gu[G], after[G];
+  for (int i = 0; i < G; i++) {
+    gu[i] = last ? splat(0.f) : load(gu_carry + i * GROUP);
+    after[i] = last ? splat(0.f) : load(after_carry + i * GROUP);
+  }
+  for (int t = to - 1; t >= from; t--) {
+    if (truncate && (begin + t + 1) % truncate == 0)
+      for (int i = 0; i < G; i++) gu[i] = splat(0.f), after[i] = splat(0.f);
+    for (int i = G - 1; i >= 0; i--) {
+      const Word bits = near[t * G + i], silent = Word(~spikes[t * words + i]);
+      const int count = __builtin_popcount(bits);
+      distance -= count;
+      const Group d = unpack(bits, distance);
+      Group gv = rate[i];
+      if (given) gv = gv + unpack(bits, given -= count);
+      if (!detach) gv = gv - after[i] * (n.subtract ? n.threshold[i] : d + n.threshold[i]);
+      gv = where(bits, gv * (splat(1.f) - slope * absolute(d)));
+      gv = gv + (n.subtract ? after[i] : where(silent, after[i]));
+      gu[i] = multiply_add(n.alpha[i], gu[i], gv);
+      store(g + size_t(t) * stride + i * GROUP, gu[i]);
       after[i] = n.beta[i] * gv;
     }
   }
@@ -166,7 +214,7 @@ SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool 
 // Adds the gradient of the synaptic input, `g` [steps][stride], to the rows of weights [row][GROUP] that were active:
 // one group at a time, whose weights stay in the first-level cache.
 template <bool VALUED>
-SNN_INLINE void scatter(const float *g, int stride, const uint32_t *first, const uint32_t *row, const float *value,
+SNN_INLINE void scatter(const float *g, int stride, const uint32_t *first, const Row<VALUED> *row, const float *value,
                         int from, int to, float *weight) {
   for (int t = from; t < to; t++) {
     const Group x = load(g + size_t(t) * stride);

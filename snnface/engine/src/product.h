@@ -13,13 +13,19 @@ struct Tap {
 
 namespace detail {
 
+// Where `start` and `more` are given, they are added.
 template <int M, int G>
-SNN_INLINE void tile(const Tap *taps, int n, int from, int channels, int stride, float *out) {
+SNN_INLINE void tile(const Tap *taps, int n, int from, int channels, int stride, const float *start, const float *more,
+                     float *out, int out_stride) {
   constexpr int W = G * GROUP;
   Group sum[M][G];
   SNN_UNROLL
   for (int m = 0; m < M; m++)
-    for (int i = 0; i < G; i++) sum[m][i] = splat(0.f);
+    for (int i = 0; i < G; i++) {
+      const size_t at = size_t(from + m) * W + i * GROUP;
+      sum[m][i] = start ? load(start + at) : splat(0.f);
+      if (more) sum[m][i] = sum[m][i] + load(more + at);
+    }
   for (int q = 0; q < n; q++) {
     const float *a = taps[q].g + size_t(from) * stride, *b = taps[q].down;
     for (int k = 0; k < channels; k++, b += W) {
@@ -34,34 +40,37 @@ SNN_INLINE void tile(const Tap *taps, int n, int from, int channels, int stride,
   }
   SNN_UNROLL
   for (int m = 0; m < M; m++)
-    for (int i = 0; i < G; i++) store(out + size_t(from + m) * W + i * GROUP, sum[m][i]);
+    for (int i = 0; i < G; i++) store(out + size_t(from + m) * out_stride + i * GROUP, sum[m][i]);
 }
 
 template <int M, int G>
-SNN_INLINE void tiles(const Tap *taps, int n, int from, int to, int channels, int stride, float *out) {
-  for (; from + M <= to; from += M) tile<M, G>(taps, n, from, channels, stride, out);
+SNN_INLINE void tiles(const Tap *taps, int n, int from, int to, int channels, int stride, const float *start,
+                      const float *more, float *out, int out_stride) {
+  for (; from + M <= to; from += M) tile<M, G>(taps, n, from, channels, stride, start, more, out, out_stride);
   if constexpr (M > 1)
-    if (from < to) tiles<M / 2, G>(taps, n, from, to, channels, stride, out);
+    if (from < to) tiles<M / 2, G>(taps, n, from, to, channels, stride, start, more, out, out_stride);
 }
 
-// Rows of a tile: as many sums and addresses as the registers hold.
-constexpr int TILE_ROWS = LANES == 16 ? 12 : LANES == 8 ? 6 : 2;
+// Rows of a tile: what the registers hold, and whole tiles in a block.
+constexpr int TILE_ROWS = LANES == 16 ? 8 : LANES == 8 ? 4 : 2;
 
 }  // namespace detail
 
-// out [STEPS][width], steps from … to: all channels of a chunk.
+// out[step][width] (steps `out_stride` apart) = Σ over taps and out channels of g[step] · down; steps from … to. Where
+// given, `start` and `more` [STEPS][width] are added.
 template <int G>
-inline void product(const Tap *taps, int n, int from, int to, int channels, int stride, float *out) {
-  detail::tiles<detail::TILE_ROWS, G>(taps, n, from, to, channels, stride, out);
+inline void product(const Tap *taps, int n, int from, int to, int channels, int stride, const float *start,
+                    const float *more, float *out, int out_stride) {
+  detail::tiles<detail::TILE_ROWS, G>(taps, n, from, to, channels, stride, start, more, out, out_stride);
 }
 
 namespace detail {
 
-// Scalar products of N channels at once, so that each gradient is loaded once for all of them.
+// Scalar products of N channels at once, so that each gradient is loaded once for all of them. Writes four numbers.
 template <int N>
 SNN_INLINE void dots(const Tap *taps, int n, size_t step, const int *channel, int stride, float *out) {
-  Group part[N];
-  for (int j = 0; j < N; j++) part[j] = splat(0.f);
+  Group part[4];
+  for (int j = 0; j < 4; j++) part[j] = splat(0.f);
   for (int q = 0; q < n; q++) {
     const float *a = taps[q].g + step * stride, *w[N];
     for (int j = 0; j < N; j++) w[j] = taps[q].across + size_t(channel[j]) * stride;
@@ -70,29 +79,27 @@ SNN_INLINE void dots(const Tap *taps, int n, size_t step, const int *channel, in
       for (int j = 0; j < N; j++) part[j] = multiply_add(x, load(w[j] + k), part[j]);
     }
   }
-  for (int j = 0; j < N; j++) out[channel[j]] = sum(part[j]);
+  four_sums(part, out);
 }
 
 }  // namespace detail
 
-// The same for the neurons of `wanted` [STEPS][G] alone: one scalar product each; the others become 0.
+// The same for the neurons of `wanted` [STEPS][G] alone, one scalar product each, side by side by step and channel. May
+// write four numbers past them.
 template <int G>
 inline void products(const Tap *taps, int n, int from, int to, const Word *wanted, int stride, float *out) {
-  constexpr int W = G * GROUP;
   for (int t = from; t < to; t++) {
-    float *o = out + t * W;
-    int channel[W], count = 0;
-    for (int i = 0; i < G; i++) {
-      store(o + i * GROUP, splat(0.f));
+    int channel[G * GROUP], count = 0;
+    for (int i = 0; i < G; i++)
       for (unsigned rest = wanted[t * G + i]; rest; rest &= rest - 1) channel[count++] = i * GROUP + __builtin_ctz(rest);
-    }
     int j = 0;
-    for (; j + 4 <= count; j += 4) detail::dots<4>(taps, n, size_t(t), channel + j, stride, o);
+    for (; j + 4 <= count; j += 4) detail::dots<4>(taps, n, size_t(t), channel + j, stride, out + j);
     switch (count - j) {
-      case 3: detail::dots<3>(taps, n, size_t(t), channel + j, stride, o); break;
-      case 2: detail::dots<2>(taps, n, size_t(t), channel + j, stride, o); break;
-      case 1: detail::dots<1>(taps, n, size_t(t), channel + j, stride, o); break;
+      case 3: detail::dots<3>(taps, n, size_t(t), channel + j, stride, out + j); break;
+      case 2: detail::dots<2>(taps, n, size_t(t), channel + j, stride, out + j); break;
+      case 1: detail::dots<1>(taps, n, size_t(t), channel + j, stride, out + j); break;
     }
+    out += count;
   }
 }
 

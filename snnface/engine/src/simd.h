@@ -157,6 +157,70 @@ SNN_INLINE int list_bits(Word bits, uint32_t base, uint32_t *out) {
 #endif
 }
 
+// The same for 32 channels; may write up to 32 numbers past them.
+SNN_INLINE int list_bits(uint32_t bits, uint32_t base, uint32_t *out) {
+  const int n = list_bits(Word(bits), base, out);
+  return n + list_bits(Word(bits >> GROUP), base + GROUP, out + n);
+}
+SNN_INLINE int list_bits(uint32_t bits, uint32_t base, uint16_t *out) {
+#if defined(__AVX512VBMI2__)
+  const __m512i lanes = _mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12,
+                                         11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i rows = _mm512_maskz_compress_epi16(bits, _mm512_add_epi16(lanes, _mm512_set1_epi16(short(base))));
+  const int n = __builtin_popcount(bits);
+  // Rarely more than half: a short store costs less, since it seldom crosses a cache line.
+  _mm256_storeu_si256((__m256i *)out, _mm512_castsi512_si256(rows));
+  if (__builtin_expect(n > 16, 0)) _mm256_storeu_si256((__m256i *)(out + 16), _mm512_extracti64x4_epi64(rows, 1));
+  return n;
+#else
+  int n = 0;
+  for (; bits; bits &= bits - 1) out[n++] = uint16_t(base + unsigned(__builtin_ctz(bits)));
+  return n;
+#endif
+}
+
+// Writes the channels of the set bits side by side; returns how many. May write up to 16 floats.
+SNN_INLINE int pack(Word bits, Group a, float *out) {
+  const int n = __builtin_popcount(bits);
+#if defined(__AVX512F__)
+  const __m512 packed = _mm512_maskz_compress_ps(bits, (__m512)a.part[0]);
+  _mm256_storeu_ps(out, _mm512_castps512_ps256(packed));
+  if (__builtin_expect(n > 8, 0)) _mm512_storeu_ps(out, packed);
+#else
+  float lane[GROUP];
+  store(lane, a);
+  for (unsigned rest = bits; rest; rest &= rest - 1) *out++ = lane[__builtin_ctz(rest)];
+#endif
+  return n;
+}
+
+// The way back: channels from what stands side by side, 0 where the bit is not set. May read up to 16 floats.
+SNN_INLINE Group unpack(Word bits, const float *from) {
+#if defined(__AVX512F__)
+  Group a;
+  a.part[0] = (vfloat)_mm512_maskz_expand_ps(bits, _mm512_loadu_ps(from));
+  return a;
+#else
+  float lane[GROUP] = {};
+  for (unsigned rest = bits; rest; rest &= rest - 1) lane[__builtin_ctz(rest)] = *from++;
+  return load(lane);
+#endif
+}
+
+// The sums of four groups, each over its channels.
+SNN_INLINE void four_sums(const Group *a, float *out) {
+#if defined(__AVX512F__)
+  const __m512 w = (__m512)a[0].part[0], x = (__m512)a[1].part[0], y = (__m512)a[2].part[0], z = (__m512)a[3].part[0];
+  const __m512d low = (__m512d)_mm512_add_ps(_mm512_unpacklo_ps(w, x), _mm512_unpackhi_ps(w, x));
+  const __m512d high = (__m512d)_mm512_add_ps(_mm512_unpacklo_ps(y, z), _mm512_unpackhi_ps(y, z));
+  const __m512 all = _mm512_add_ps((__m512)_mm512_unpacklo_pd(low, high), (__m512)_mm512_unpackhi_pd(low, high));
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+  _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+#else
+  for (int i = 0; i < 4; i++) out[i] = sum(a[i]);
+#endif
+}
+
 // While one lives, numbers below 1e-38 count as zero on this thread: decaying states would become them, and slow.
 class NoDenormals {
 #if defined(__SSE2__)

@@ -4,7 +4,8 @@
 #include <memory>
 
 #include "api.h"
-#include "network.h"
+#include "backward.h"
+#include "forward.h"
 
 namespace snn {
 
@@ -22,6 +23,8 @@ inline Run *run_forward(const snn_layer *layers, int count, const Events &events
   run->layers.reserve(count);
   for (int l = 0; l < count; l++)
     run->layers.push_back(make_layer(layers[l], l ? &run->layers[l - 1] : nullptr, keeps, threads));
+  for (int l = 0; l + 1 < count; l++)
+    if (run->layers[l + 1].filter.size()) run->layers[l].band = FILTER_SIDE;
   for (int l = 0; l < count; l++) {
     const Layer &a = run->layers[l];
     const size_t blocks = size_t(clips) * run->blocks, later = size_t(clips) * (run->blocks - 1);
@@ -31,6 +34,7 @@ inline Run *run_forward(const snn_layer *layers, int count, const Events &events
       kept.u = Buffer<float>(a.current ? later * run->state_size(l) : 0, false);
       kept.v = Buffer<float>(later * run->state_size(l), false);
     }
+    kept.lists.resize(blocks * a.is.out_h), kept.near.resize(blocks * a.is.out_h);
     kept.needed = Buffer<int32_t>(size_t(clips) * a.positions(), false);
     run->kept.push_back(std::move(kept));
   }
@@ -111,7 +115,7 @@ SNN_API int64_t snn_bytes(const void *handle) {
   size_t n = 0;
   for (const snn::Kept &k : run.kept)
     n += k.spikes.size() * sizeof(snn::Word) + (k.u.size() + k.v.size()) * sizeof(float) + k.needed.size() * 4;
-  return int64_t(n);
+  return int64_t(n) + snn::KEEP - run.left;
 }
 
 SNN_API void snn_free(void *handle) { delete (snn::Run *)handle; }

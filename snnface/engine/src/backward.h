@@ -1,0 +1,309 @@
+// The way back, block by block from the last.
+//
+// Work is shared out in a fixed way: results depend on the number of threads only where gradients of different threads
+// are added up, and where a shared clip has fewer bands of rows than threads.
+#pragma once
+#include "run.h"
+
+namespace snn {
+
+// Single products are worth it where fewer than one in so many neurons is near its threshold.
+constexpr int SPARSE_BELOW = 3;
+
+// Gradients of the spikes of position (y, x): `taps` of the layer above that read it.
+inline int taps_of(const Layer &above, const Buffer<float> &gradient, int chunk, int width, int y, int x, Tap *taps) {
+  int n = 0;
+  const snn_layer &is = above.is;
+  readers(y, is.kernel[0], is.stride[0], is.padding[0], is.dilation[0], is.out_h, [&](int uy, int ky) {
+    readers(x, is.kernel[1], is.stride[1], is.padding[1], is.dilation[1], is.out_w, [&](int ux, int kx) {
+      const size_t tap = size_t(ky) * is.kernel[1] + kx;
+      taps[n++] = {gradient.get() + size_t(uy * is.out_w + ux) * STEPS * above.out_stride,
+                   above.down.get() + (chunk * above.taps + tap) * above.out_stride * width,
+                   above.across.size()
+                       ? above.across.get() + (tap * above.in_stride + size_t(chunk) * width) * above.out_stride
+                       : nullptr};
+    });
+  });
+  return n;
+}
+
+// Gradients that the caller gives: of the readout's membrane [step][clip][out_c] and of each spiking layer's rates.
+struct Given {
+  const float *readout, *rates;
+  int truncate;
+};
+
+// In place of a slope: only neurons near their threshold have one.
+struct OnlyNear {
+  Group slope;
+};
+
+// Tiles of the filter along one axis of a layer's image; tile 0 begins at input 1 − padding.
+struct Tiles {
+  int padding, first, count;
+
+  Tiles(int padding, int side) : padding(padding), first(below(padding - 1)) {
+    count = below(side - 2 + padding) - first + 1;
+  }
+  int begin(int tile) const { return FILTER_SIDE * tile + 1 - padding; }
+  // Products that an input takes without the filter.
+  int taps(int input, int outputs) const {
+    const int at = input + padding, u = at / 2;
+    return at % 2 ? u < outputs : (u < outputs) + (u >= 1 && u <= outputs);
+  }
+
+ private:
+  static int below(int n) { return n < 0 ? -1 : n / FILTER_SIDE; }
+};
+
+inline int bands_of(const Layer &l, const Layer *above) {
+  return l.band == 1 ? l.is.out_h : Tiles(above->is.padding[0], l.is.out_h).count;
+}
+
+template <int G, bool VALUED, bool CURRENT, class Slope>
+void backward_rows(const Run &run, int l, int clip, int block, Share share, const Given &given, Work &work,
+                   Scratch &scratch) {
+  constexpr int W = G * GROUP;
+  constexpr bool NEAR = std::is_same_v<Slope, OnlyNear>;
+  const Layer &a = run.layers[l];
+  const Layer *above = l + 1 < int(run.layers.size()) ? &run.layers[l + 1] : nullptr;
+  const int high = a.is.out_h, wide = a.is.out_w, positions = a.positions();
+  const int steps = run.block_steps(block), begin = block * STEPS;
+  const int32_t *needed = run.kept[l].needed.get() + size_t(clip) * positions;
+  const Slope slope{splat(a.is.slope)};
+  const Word *spikes = run.spikes(l, clip, block);
+  const bool last = block == run.blocks - 1, tiled = a.band > 1;
+  const Tiles down(tiled ? above->is.padding[0] : 0, high), across(tiled ? above->is.padding[1] : 0, wide);
+  const int bands = bands_of(a, above);
+  std::vector<Tap> taps(above ? above->taps : 0);
+  auto from_of = [&](int y, int x) { return std::max(0, needed[y * wide + x] - begin); };
+
+  for (int band = share.band; band < bands; band += share.bands) {
+    const int top = tiled ? down.begin(down.first + band) : band;
+    const int y0 = std::max(0, top), y1 = std::min(high, top + a.band);
+    const Patches *lists[FILTER_SIDE];
+    for (int y = y0; y < y1; y++) {
+      const Patches &kept = run.kept[l].lists[run.row(l, clip, block, y)];
+      lists[y - y0] = kept.first.size() ? &kept : &scratch.patches[y - y0];
+      if (!kept.first.size()) list_row(run, l, clip, block, y, scratch.sources, scratch.patches[y - y0]);
+    }
+    for (int chunk = share.chunk; chunk < a.chunks; chunk += share.chunks) {
+      const Neurons<G> neurons(a, chunk);
+      Learned<G> learned;
+      for (int i = 0; i < G; i++) learned.alpha[i] = learned.beta[i] = learned.threshold[i] = splat(0.f);
+      Group rate[G];  // the same for every spike of a channel
+      for (int i = 0; i < G; i++) {
+        float r[GROUP] = {};
+        for (int c = 0; c < GROUP; c++) {
+          const int channel = chunk * W + i * GROUP + c;
+          if (a.is.spiking && channel < a.is.out_c)
+            r[c] = given.rates[run.rates_at(l) + size_t(clip) * a.is.out_c + channel] / (float(run.steps) * positions);
+        }
+        rate[i] = load(r);
+      }
+      for (int tile = tiled ? across.first : 0; tile < (tiled ? across.first + across.count : 1); tile++) {
+        const int left = tiled ? across.begin(tile) : 0;
+        const int x0 = std::max(0, left), x1 = tiled ? std::min(wide, left + FILTER_SIDE) : wide;
+        scratch.gradient.grow(l ? 0 : size_t(y1 - y0) * (x1 - x0) * STEPS * W);
+        // The gradient of a position: of its spikes at first, then of its synaptic input, which the layer below reads.
+        const int stride = l ? a.out_stride : W;
+        auto place = [&](int y, int x) {
+          return l ? work.gradient[l].get() + size_t(y * wide + x) * STEPS * stride + chunk * W
+                   : scratch.gradient.get() + size_t((y - y0) * (x1 - x0) + x - x0) * STEPS * W;
+        };
+        bool filled = false;
+        if (tiled) {
+          int first = steps, products = 0;
+          float *to[FILTER_SIDE][FILTER_SIDE] = {};
+          for (int y = y0; y < y1; y++)
+            for (int x = x0; x < x1; x++) {
+              const int from = from_of(y, x);
+              if (from >= steps) continue;
+              to[y - top][x - left] = place(y, x);
+              first = std::min(first, from);
+              products += down.taps(y, above->is.out_h) * across.taps(x, above->is.out_w) * (steps - from);
+            }
+          filled = products > FILTER_PRODUCTS * FILTER_PRODUCTS * (steps - first);
+          if (filled) {
+            const float *outputs[3][3];
+            for (int i = 0; i < 3; i++)
+              for (int j = 0; j < 3; j++) {
+                const int y = 2 * (down.first + band) + i, x = 2 * tile + j;
+                const bool inside = y >= 0 && y < above->is.out_h && x >= 0 && x < above->is.out_w;
+                outputs[i][j] = inside ? work.gradient[l + 1].get() +
+                                             size_t(y * above->is.out_w + x) * STEPS * above->out_stride
+                                       : nullptr;
+              }
+            filtered<G>(outputs, above->filter.get() + size_t(chunk) * 16 * above->out_stride * W, above->is.out_c,
+                        above->out_stride, first, steps, to, stride, scratch.filter);
+          }
+        }
+        for (int y = y0; y < y1; y++)
+          for (int x = x0; x < x1; x++) {
+            const int p = y * wide + x, from = from_of(y, x);
+            if (from >= steps) continue;
+            const size_t at = (size_t(chunk) * positions + p) * W;
+            float *g = place(y, x);
+            const Patches &patches = *lists[y - y0];
+            // Membranes again, from where the block begins.
+            const bool fresh = block == 0 || needed[p] >= begin;
+            float *u0 = scratch.states.get(), *v0 = u0 + W, *u = v0 + W, *v = u + W;
+            auto again = [&](const Notes &notes) {
+              for (int i = 0; i < G; i++) {
+                const size_t j = at + i * GROUP;
+                const Group us = fresh || !CURRENT ? splat(0.f) : load(run.state(run.kept[l].u, l, clip, block) + j);
+                const Group vs = fresh ? splat(0.f) : load(run.state(run.kept[l].v, l, clip, block) + j);
+                store(u0 + i * GROUP, us), store(u + i * GROUP, us), store(v0 + i * GROUP, vs);
+                store(v + i * GROUP, vs);
+              }
+              return forward_position<G, VALUED, CURRENT>(neurons, a.chunk_weight(chunk), patches.of(x),
+                                                          rows_of<VALUED>(patches).get(), patches.value.get(), from,
+                                                          steps, fresh, u, v, notes);
+            };
+            const int n = above && !filled
+                              ? taps_of(*above, work.gradient[l + 1], chunk, W, y, x, taps.data())
+                              : 0;
+            if constexpr (NEAR) {
+              const Near &kept = run.kept[l].near[run.row(l, clip, block, y)];
+              const size_t i = size_t(chunk) * wide + x;
+              const Word *bits;
+              const float *distance;
+              int near;
+              if (kept.first.size()) {
+                bits = kept.bits.get() + i * STEPS * G, distance = kept.distance.get() + kept.first[i];
+                near = int(kept.first[i + 1] - kept.first[i]);
+              } else {
+                scratch.near.grow(1, 1, G), scratch.near.distance.grow(STEPS * W);
+                bits = scratch.near.bits.get(), distance = scratch.near.distance.get();
+                near = again({nullptr, 0, nullptr, nullptr, nullptr, scratch.near.bits.get(),
+                              scratch.near.distance.get()});
+              }
+              float *packed = scratch.packed.get(), *dense = scratch.membrane.get();
+              if (n && near * SPARSE_BELOW < (steps - from) * W) {
+                products<G>(taps.data(), n, from, steps, bits, above->out_stride, packed);
+              } else if (n) {
+                product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, dense, W);
+                float *to = packed;
+                for (int t = from; t < steps; t++)
+                  for (int j = 0; j < G; j++) to += pack(bits[t * G + j], load(dense + t * W + j * GROUP), to);
+              }
+              backward_near<G>(neurons, slope.slope, a.is.detach_reset, from, steps, begin, given.truncate, last, bits,
+                               distance + near, n ? packed + near : nullptr, rate,
+                               spikes + size_t(p) * STEPS * a.words() + chunk * G, a.words(), g, stride,
+                               work.gu[l].get() + at, work.after[l].get() + at);
+            } else {
+              float *membrane = scratch.membrane.get(), *current = a.is.learn ? scratch.current.get() : nullptr;
+              again({nullptr, 0, nullptr, membrane, current, nullptr, nullptr});
+              if (n)
+                product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, g, stride);
+              for (int t = from; t < steps; t++)
+                for (int i = 0; i < G; i++) {
+                  float *o = g + size_t(t) * stride + i * GROUP;
+                  if (a.is.spiking) {
+                    store(o, n || filled ? load(o) + rate[i] : rate[i]);
+                    continue;
+                  }
+                  for (int c = 0; c < GROUP; c++) {
+                    const int channel = chunk * W + i * GROUP + c;
+                    o[c] = channel < a.is.out_c
+                               ? given.readout[((size_t(begin + t) * run.clips + clip) * a.is.out_c + channel) *
+                                                   positions + p]
+                               : 0.f;
+                  }
+                }
+              backward_position<G>(neurons, slope, a.is.spiking, a.is.detach_reset, from, steps, begin, given.truncate,
+                                   last, membrane, CURRENT ? current : nullptr, u0, v0, g, stride,
+                                   work.gu[l].get() + at, work.after[l].get() + at, a.is.learn ? &learned : nullptr);
+            }
+          }
+        for (int i = 0; i < G; i++) {
+          float *weight = scratch.weight[l].get() + (size_t(chunk) * G + i) * (a.rows + PADDING) * GROUP;
+          for (int y = y0; y < y1; y++)
+            for (int x = x0; x < x1; x++) {
+              const int from = from_of(y, x);
+              const Patches &patches = *lists[y - y0];
+              if (from < steps)
+                scatter<VALUED>(place(y, x) + i * GROUP, stride, patches.of(x), rows_of<VALUED>(patches).get(),
+                                patches.value.get(), from, steps, weight);
+            }
+        }
+      }
+      if (a.is.learn)
+        for (int i = 0; i < G; i++) {
+          float *to = scratch.learned[l].get() + chunk * W + i * GROUP;
+          store(to, load(to) + learned.alpha[i]);
+          store(to + a.out_stride, load(to + a.out_stride) + learned.beta[i]);
+          store(to + 2 * a.out_stride, load(to + 2 * a.out_stride) + learned.threshold[i]);
+        }
+    }
+  }
+}
+
+inline void backward_layer(const Run &run, int l, int clip, int block, Share share, const Given &given, Work &work,
+                           Scratch &scratch) {
+  by_kind(run.layers[l], [&](auto g, auto valued, auto current) {
+    auto with = [&](auto slope) {
+      backward_rows<g.value, valued.value, current.value, decltype(slope)>(run, l, clip, block, share, given, work,
+                                                                           scratch);
+    };
+    if (compact(run.layers[l].is)) return with(OnlyNear{splat(1.f)});
+    switch (run.layers[l].is.surrogate) {
+      case FAST_SIGMOID: return with(FastSigmoid{splat(1.f)});
+      case ATAN: return with(Atan{splat(1.f)});
+      default: return with(Triangle{splat(1.f)});
+    }
+  });
+}
+
+// Gradients of one layer for the caller: weight in its order, decays and threshold [3][out_c].
+struct Gradients {
+  float *weight, *learned;
+};
+
+inline void backward(const Run &run, const Given &given, const std::vector<Gradients> &out) {
+  const int n = run.threads, layers = int(run.layers.size());
+  std::vector<Scratch> scratch;
+  for (int i = 0; i < n; i++) scratch.push_back(make_scratch(run, true));
+  if (clip_by_clip(run.clips, n)) {
+    parallel(n, [&](int thread, int threads) {
+      NoDenormals quick;
+      Work work = make_work(run, true);
+      for (int clip = thread; clip < run.clips; clip += threads) {
+        for (int block = run.blocks - 1; block >= 0; block--)
+          for (int l = layers - 1; l >= 0; l--)
+            backward_layer(run, l, clip, block, {0, 1, 0, 1}, given, work, scratch[thread]);
+      }
+    });
+  } else {
+    Work work = make_work(run, true);
+    for (int clip = 0; clip < run.clips; clip++) {
+      for (int block = run.blocks - 1; block >= 0; block--)
+        for (int l = layers - 1; l >= 0; l--)
+          parallel(n, [&](int thread, int threads) {
+            NoDenormals quick;
+            backward_layer(run, l, clip, block, share_of(bands_of(run.layers[l], l + 1 < layers ? &run.layers[l + 1] : nullptr), thread, threads), given, work,
+                           scratch[thread]);
+          });
+    }
+  }
+  for (int l = 0; l < layers; l++) {
+    const Layer &a = run.layers[l];
+    parallel(n, [&](int thread, int threads) {
+      each_weight(a, thread, threads, [&](int o, int count, int row, size_t i, size_t stride) {
+        const size_t at = (size_t(o / GROUP) * (a.rows + PADDING) + row) * GROUP + o % GROUP;
+        float sum[GROUP] = {};
+        for (const Scratch &s : scratch)
+          for (int j = 0; j < count; j++) sum[j] += s.weight[l][at + j];
+        for (int j = 0; j < count; j++) out[l].weight[i + j * stride] = sum[j];
+      });
+    });
+    for (int i = 1; i < n; i++)
+      for (size_t j = 0; j < scratch[0].learned[l].size(); j++) scratch[0].learned[l][j] += scratch[i].learned[l][j];
+    if (a.is.learn)
+      for (int k = 0; k < 3; k++)
+        for (int c = 0; c < a.is.out_c; c++)
+          out[l].learned[k * a.is.out_c + c] = scratch[0].learned[l][size_t(k) * a.out_stride + c];
+  }
+}
+
+}  // namespace snn

@@ -1,0 +1,62 @@
+// A layer from what the caller says of it: weights in all orders that the kernels read.
+#pragma once
+#include "filter.h"
+
+namespace snn {
+
+// Whether the way back of a layer needs no more of its neurons than those near their threshold.
+inline bool compact(const snn_layer &is) { return is.spiking && is.surrogate == TRIANGLE && !is.learn; }
+
+// `before`: the layer whose spikes this one takes; nullptr for the first, which takes events.
+inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients, int threads) {
+  Layer l;
+  l.is = is;
+  l.in_stride = before ? before->out_stride : is.in_c;
+  l.words_in = before ? before->words() : 0;
+  const int groups = rounded(is.out_c, GROUP) / GROUP;
+  l.width = LANES == GROUP && groups % 2 == 0 ? 2 * GROUP : GROUP;
+  l.out_stride = rounded(is.out_c, l.width);
+  l.chunks = l.out_stride / l.width;
+  l.taps = is.kernel[0] * is.kernel[1];
+  l.rows = l.taps * l.in_stride;
+  l.valued = !before || l.rows + PADDING > UINT16_MAX;
+  l.weight = Buffer<float>(l.chunks * l.chunk_weights());
+  const bool back = gradients && before, single = back && before->is.surrogate == TRIANGLE;
+  if (back) l.down = Buffer<float>(size_t(l.rows) * l.out_stride);
+  if (single) l.across = Buffer<float>(size_t(l.rows) * l.out_stride);
+  const size_t tap = size_t(l.out_stride) * (before ? before->width : 0);
+  if (back && filters(is) && !compact(before->is)) l.filter = Buffer<float>(before->chunks * 16 * tap, false);
+  parallel(threads, [&](int thread, int n) {
+    const int width = back ? before->width : 1;
+    each_weight(l, thread, n, [&](int o, int count, int row, size_t i, size_t stride) {
+      const float *from = is.weight + i;
+      float *to = l.chunk_weight(o / l.width) + size_t(row) * l.width + o % l.width;
+      for (int j = 0; j < count; j++) to[j] = from[j * stride];
+      if (!back) return;
+      const int tap = row / l.in_stride, c = row % l.in_stride;
+      float *down = &l.down[((size_t(c / width) * l.taps + tap) * l.out_stride + o) * width + c % width];
+      for (int j = 0; j < count; j++) down[size_t(j) * width] = from[j * stride];
+      if (!single) return;
+      float *across = &l.across[size_t(row) * l.out_stride + o];
+      for (int j = 0; j < count; j++) across[j] = from[j * stride];
+    });
+  });
+  if (l.filter.size())
+    for (int chunk = 0; chunk < before->chunks; chunk++)
+      filter_weights(l.down.get() + chunk * l.taps * tap, tap, l.filter.get() + chunk * 16 * tap);
+  l.band = 1;
+  l.alpha = Buffer<float>(l.out_stride), l.beta = Buffer<float>(l.out_stride);
+  l.threshold = Buffer<float>(l.out_stride);
+  l.current = is.learn, l.restless = false;
+  for (int o = 0; o < l.out_stride; o++) {
+    const bool real = o < is.out_c;
+    l.alpha[o] = real ? is.alpha[o] : 0.f;
+    l.beta[o] = real ? is.beta[o] : 0.f;
+    l.threshold[o] = real && is.spiking ? is.threshold[o] : NEVER;
+    l.current |= l.alpha[o] != 0.f;
+    l.restless |= l.threshold[o] < 0.f;
+  }
+  return l;
+}
+
+}  // namespace snn
