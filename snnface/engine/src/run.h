@@ -2,7 +2,7 @@
 //
 // Kept: spikes as bits, and the neurons' states where a block begins. From these, membranes and lists of rows are
 // computed again on the way back, in the cache, so that memory grows with neurons/4 bytes a step and not with 12. While
-// memory is left of KEEP, lists are kept too, and of layers whose surrogate is compact the neurons near threshold.
+// memory is left of `keep`, lists are kept too, and of layers whose surrogate is compact the neurons near threshold.
 #pragma once
 #include <atomic>
 #include <type_traits>
@@ -14,8 +14,8 @@
 
 namespace snn {
 
-// Bytes for what could be computed again.
-constexpr int64_t KEEP = int64_t(128) << 20;
+// Bytes a run for what could be computed again.
+inline std::atomic<int64_t> keep{int64_t(128) << 20};
 
 // The neurons of one image row that are within reach of their threshold.
 struct Near {
@@ -46,7 +46,8 @@ struct Run {
   std::vector<Kept> kept;    // of each layer
   int clips, steps, blocks, threads;
   bool keeps;  // whether the way back will come
-  std::atomic<int64_t> left{KEEP};
+  const int64_t limit = keep;
+  std::atomic<int64_t> left{limit};
   std::vector<float> rates;    // [layer][clip][out_c], one layer after the other
   std::vector<float> readout;  // [step][clip][out_c]
 

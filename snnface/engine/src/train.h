@@ -115,7 +115,10 @@ SNN_API int64_t snn_bytes(const void *handle) {
   size_t n = 0;
   for (const snn::Kept &k : run.kept)
     n += k.spikes.size() * sizeof(snn::Word) + (k.u.size() + k.v.size()) * sizeof(float) + k.needed.size() * 4;
-  return int64_t(n) + snn::KEEP - run.left;
+  return int64_t(n) + run.limit - run.left;
 }
+
+// Bytes that each later run may keep of what could be computed again; the results are the same.
+SNN_API void snn_keep(int64_t bytes) { snn::keep = bytes; }
 
 SNN_API void snn_free(void *handle) { delete (snn::Run *)handle; }
