@@ -8,7 +8,7 @@
 namespace snn {
 
 // Single products are worth it where fewer than one in so many neurons is near its threshold.
-constexpr int SPARSE_BELOW = 3;
+constexpr int SPARSE_BELOW = 2;
 
 // Gradients of the spikes of position (y, x): `taps` of the layer above that read it.
 inline int taps_of(const Layer &above, const Buffer<float> &gradient, int chunk, int width, int y, int x, Tap *taps) {
@@ -27,10 +27,30 @@ inline int taps_of(const Layer &above, const Buffer<float> &gradient, int chunk,
   return n;
 }
 
-// Gradients that the caller gives: of the readout's membrane [step][clip][out_c] and of each spiking layer's rates.
+// Gradients that the caller gives: of the readout's membrane [step][clip][out_c·positions] and of each spiking layer's
+// rates [clip][out_c], one layer after the other.
 struct Given {
   const float *readout, *rates;
   int truncate;
+
+  // Of every spike of a channel; 0 for those that the layer does not have, and for a readout.
+  Group rate(const Run &run, int l, int clip, int channel) const {
+    const Layer &a = run.layers[l];
+    float r[GROUP] = {};
+    const float *at = rates + run.rates_at(l) + size_t(clip) * a.is.out_c + channel;
+    for (int c = 0; a.is.spiking && c < std::min(GROUP, a.is.out_c - channel); c++)
+      r[c] = at[c] / (float(run.steps) * a.positions());
+    return load(r);
+  }
+  // Of the membranes of channels channel … + width at one position, from … to, into out, steps `stride` apart.
+  void membranes(const Run &run, const Layer &a, int clip, int from, int to, int position, int channel, int width,
+                 float *out, int stride) const {
+    for (int t = from; t < to; t++, out += stride)
+      for (int c = 0; c < width; c++) {
+        const size_t at = (size_t(t) * run.clips + clip) * a.is.out_c + channel + c;
+        out[c] = channel + c < a.is.out_c ? readout[at * a.positions() + position] : 0.f;
+      }
+  }
 };
 
 // In place of a slope: only neurons near their threshold have one.
@@ -91,16 +111,8 @@ void backward_rows(const Run &run, int l, int clip, int block, Share share, cons
       const Neurons<G> neurons(a, chunk);
       Learned<G> learned;
       for (int i = 0; i < G; i++) learned.alpha[i] = learned.beta[i] = learned.threshold[i] = splat(0.f);
-      Group rate[G];  // the same for every spike of a channel
-      for (int i = 0; i < G; i++) {
-        float r[GROUP] = {};
-        for (int c = 0; c < GROUP; c++) {
-          const int channel = chunk * W + i * GROUP + c;
-          if (a.is.spiking && channel < a.is.out_c)
-            r[c] = given.rates[run.rates_at(l) + size_t(clip) * a.is.out_c + channel] / (float(run.steps) * positions);
-        }
-        rate[i] = load(r);
-      }
+      Group rate[G];
+      for (int i = 0; i < G; i++) rate[i] = given.rate(run, l, clip, chunk * W + i * GROUP);
       for (int tile = tiled ? across.first : 0; tile < (tiled ? across.first + across.count : 1); tile++) {
         const int left = tiled ? across.begin(tile) : 0;
         const int x0 = std::max(0, left), x1 = tiled ? std::min(wide, left + FILTER_SIDE) : wide;
@@ -196,23 +208,11 @@ void backward_rows(const Run &run, int l, int clip, int block, Share share, cons
               again({nullptr, 0, nullptr, membrane, current, nullptr, nullptr});
               if (n)
                 product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, g, stride);
-              for (int t = from; t < steps; t++)
-                for (int i = 0; i < G; i++) {
-                  float *o = g + size_t(t) * stride + i * GROUP;
-                  if (a.is.spiking) {
-                    store(o, n || filled ? load(o) + rate[i] : rate[i]);
-                    continue;
-                  }
-                  for (int c = 0; c < GROUP; c++) {
-                    const int channel = chunk * W + i * GROUP + c;
-                    o[c] = channel < a.is.out_c
-                               ? given.readout[((size_t(begin + t) * run.clips + clip) * a.is.out_c + channel) *
-                                                   positions + p]
-                               : 0.f;
-                  }
-                }
+              if (!a.is.spiking) given.membranes(run, a, clip, begin + from, begin + steps, p, chunk * W, W, g + size_t(from) * stride,
+                                stride);
               backward_position<G>(neurons, slope, a.is.spiking, a.is.detach_reset, from, steps, begin, given.truncate,
-                                   last, membrane, CURRENT ? current : nullptr, u0, v0, g, stride,
+                                   last, membrane, CURRENT ? current : nullptr, u0, v0, rate,
+                                   n || filled || !a.is.spiking, g, stride,
                                    work.gu[l].get() + at, work.after[l].get() + at, a.is.learn ? &learned : nullptr);
             }
           }

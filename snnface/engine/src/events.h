@@ -13,7 +13,7 @@ namespace snn {
 // Cells of one clip. Those of image row y and step t are first[y·steps + t] … first[y·steps + t + 1], by column.
 struct Cells {
   std::vector<uint32_t> first;
-  std::vector<uint32_t> place;  // x·channels + p
+  std::vector<uint32_t> place;  // x·2¹⁶ + p
   std::vector<float> value;
 };
 
@@ -34,7 +34,7 @@ inline float coded(double sum, const Coding &c) {
 // Events n of one clip, t in µs from its start; those after the last of `steps` are left out.
 // With `given` the cells are ready: t is the step and given[i] the value.
 inline Cells make_cells(const int64_t *t, const int64_t *x, const int64_t *y, const int64_t *p, const float *given,
-                        int64_t n, const Coding &coding, int channels, int height, int steps) {
+                        int64_t n, const Coding &coding, int height, int steps) {
   Cells cells;
   cells.first.assign(size_t(height) * steps + 1, 0);
   auto step_of = [&](int64_t time) {
@@ -56,7 +56,7 @@ inline Cells make_cells(const int64_t *t, const int64_t *x, const int64_t *y, co
     if (k >= steps) continue;
     const double age = double((k + 1) * coding.step_us - t[i]);
     const double weight = given ? double(given[i]) : std::exp(-age / coding.tau_us);
-    sorted[next[size_t(y[i]) * steps + k]++] = {uint32_t(x[i] * channels + p[i]), weight};
+    sorted[next[size_t(y[i]) * steps + k]++] = {uint32_t(x[i]) << 16 | uint32_t(p[i]), weight};
   }
   uint32_t kept = 0;
   for (size_t j = 0; j + 1 < cells.first.size(); j++) {

@@ -98,6 +98,15 @@ inline void list_cells(const Layer &l, const Cells &cells, int y, int begin, int
   const int wide = is.out_w, channels = is.in_c;
   to.begin(wide, true);
   count.grow(to.lists);
+  // Of each column: the outputs that read it, and the first row of weights that it goes through.
+  std::vector<uint32_t> begins{0};
+  std::vector<std::pair<uint32_t, uint32_t>> read;
+  for (int x = 0; x < is.in_w; x++) {
+    readers(x, is.kernel[1], is.stride[1], is.padding[1], is.dilation[1], wide, [&](int ox, int kx) {
+      read.emplace_back(ox * (STEPS + 1), kx * channels);
+    });
+    begins.push_back(uint32_t(read.size()));
+  }
   auto each = [&](auto f) {
     for (int ky = 0; ky < is.kernel[0]; ky++) {
       const int iy = y * is.stride[0] - is.padding[0] + ky * is.dilation[0];
@@ -105,10 +114,8 @@ inline void list_cells(const Layer &l, const Cells &cells, int y, int begin, int
       const uint32_t *first = cells.first.data() + size_t(iy) * total + begin;
       for (int t = 0; t < steps; t++)
         for (uint32_t i = first[t]; i < first[t + 1]; i++) {
-          const int x = int(cells.place[i]) / channels, c = int(cells.place[i]) % channels;
-          readers(x, is.kernel[1], is.stride[1], is.padding[1], is.dilation[1], wide, [&](int ox, int kx) {
-            f(size_t(ox) * (STEPS + 1) + t, uint32_t((ky * is.kernel[1] + kx) * channels + c), cells.value[i]);
-          });
+          const uint32_t x = cells.place[i] >> 16, row = ky * is.kernel[1] * channels + (cells.place[i] & 0xffff);
+          for (uint32_t j = begins[x]; j < begins[x + 1]; j++) f(read[j].first + t, row + read[j].second, cells.value[i]);
         }
     }
   };

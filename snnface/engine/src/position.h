@@ -121,15 +121,16 @@ struct Learned {
   Group alpha[G], beta[G], threshold[G];
 };
 
-// From the gradient of the spikes (`g`, steps `stride` apart, in) to that of the synaptic input (the same place, out).
+// From the gradient of the spikes (in `g`, steps `stride` apart, unless there is none; and `rate`, the same for every spike
+// of a channel) to that of the synaptic input (in `g`).
 // Equations in snnface/neuron.py; `gu` and `after` carry the gradients of u and of v after reset to earlier blocks
 // (`last`: there are no later ones).
 // Where `learned` is given, `current` and the states u0, v0 before step `from` are read too.
 template <int G, class Slope>
 SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool spiking, bool detach, int from, int to,
                                   int begin, int truncate, bool last, const float *membrane, const float *current,
-                                  const float *u0, const float *v0, float *g, int stride, float *gu_carry,
-                                  float *after_carry, Learned<G> *learned) {
+                                  const float *u0, const float *v0, const Group *rate, bool given, float *g, int stride,
+                                  float *gu_carry, float *after_carry, Learned<G> *learned) {
   constexpr int W = G * GROUP;
   Group gu[G], after[G];
   for (int i = 0; i < G; i++) {
@@ -143,7 +144,7 @@ SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool 
       const int at = t * W + i * GROUP;
       const Group m = load(membrane + at);
       float *here = g + size_t(t) * stride + i * GROUP;
-      Group gv = load(here);
+      Group gv = given ? load(here) + rate[i] : rate[i];
       if (spiking) {
         const Word fired = greater(m, n.threshold[i]);
         const Group reset = n.subtract ? n.threshold[i] : m;
@@ -179,8 +180,8 @@ SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool 
   for (int i = 0; i < G; i++) store(gu_carry + i * GROUP, gu[i]), store(after_carry + i * GROUP, after[i]);
 }
 
-// The same for a surrogate that reaches no further than the neurons `near` their threshold: `distance` and `given` (their
-// gradients; nullptr: none) end with those of step `to`; `rate` is the same for every spike of a channel.
+// The same for a surrogate that reaches no further than the neurons `near` their threshold: `distance` and `given` (the
+// gradients of their spikes; nullptr: none) end with those of step `to`.
 template <int G>
 SNN_INLINE void backward_near(const Neurons<G> &n, Group slope, bool detach, int from, int to, int begin, int truncate,
                               bool last, const Word *near, const float *distance, const float *given, const Group *rate,

@@ -120,7 +120,7 @@ inline void find_needed(Run &run, int clip) {
         for (int t = 0; t < run.steps; t++) {
           const uint32_t *first = cells.first.data() + size_t(y) * run.steps + t;
           for (uint32_t i = first[0]; i < first[1]; i++) {
-            int32_t &at = input[size_t(y) * a.is.in_w + cells.place[i] / a.is.in_c];
+            int32_t &at = input[size_t(y) * a.is.in_w + (cells.place[i] >> 16)];
             at = std::min(at, int32_t(t));
           }
         }

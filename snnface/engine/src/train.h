@@ -47,7 +47,7 @@ inline Run *run_forward(const snn_layer *layers, int count, const Events &events
     for (int clip = thread; clip < clips; clip += n) {
       const int64_t at = events.offsets[clip], size = events.offsets[clip + 1] - at;
       run->cells[clip] = make_cells(events.t + at, events.x + at, events.y + at, events.p + at,
-                                    events.given ? events.given + at : nullptr, size, coding, first.in_c, first.in_h,
+                                    events.given ? events.given + at : nullptr, size, coding, first.in_h,
                                     steps);
     }
   });
