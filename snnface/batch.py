@@ -36,7 +36,13 @@ class EventBatch:
     @property
     def sample(self) -> Tensor:
         """int64 ``[E]``: the clip that each event belongs to."""
-        return torch.repeat_interleave(torch.arange(self.size), self.offsets.diff())
+        clips = torch.arange(self.size, device=self.t.device)
+        return torch.repeat_interleave(clips, self.offsets.diff(), output_size=len(self.t))
+
+    def to(self, device: torch.device | str) -> EventBatch:
+        """The same on a device."""
+        columns = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **columns)  # type: ignore[arg-type]
 
     def steps(self, step_us: int) -> Tensor:
         """int64 ``[B]``: number of whole or begun steps of each clip."""

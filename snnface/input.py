@@ -85,7 +85,7 @@ def input_spikes(
     index = (((k * shape[1] + sample) * 2 + p) * shape[3] + y) * shape[4] + x
     age = ((k + 1) * step_us - t).to(torch.float64)
     index, inverse = torch.unique(index, return_inverse=True)
-    value = torch.zeros(len(index), dtype=torch.float64)
+    value = torch.zeros(len(index), dtype=torch.float64, device=age.device)
     value.index_add_(0, inverse, torch.exp(-age / tau_syn_us))
     if mode == "graded":
         value = torch.round(value * payload_one).clamp(max=payload_max) / payload_one

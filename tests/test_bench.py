@@ -146,12 +146,19 @@ def test_every_stream_gives_the_same_spikes(name: str, stream: tuple[Problem, Pa
         assert step().value >= 0  # the input starts again
 
 
-def test_rows_have_the_fields_of_the_contract(tmp_path: Path) -> None:
+CUDA = torch.cuda.is_available()
+on_cuda = pytest.param(
+    "cuda", marks=pytest.mark.skipif(not CUDA, reason="no CUDA device: nothing was measured on it")
+)
+
+
+@pytest.mark.parametrize("device", ["cpu", on_cuda])
+def test_rows_have_the_fields_of_the_contract(device: str, tmp_path: Path) -> None:
     out = tmp_path / "answer.json"
     done = call(
         "train", "--case", "noise", "--size", "16", "--steps", "4", "--batch", "1", "--density", "0.1",
         "--rounds", "2", "--warmup", "1", "--threads", "1", "--no-compile", "--against", "snntorch",
-        "--cache", str(tmp_path / "cache"),
+        "--cache", str(tmp_path / "cache"), "--device", device,
         "--out", str(out), "--json",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -160,7 +167,8 @@ def test_rows_have_the_fields_of_the_contract(tmp_path: Path) -> None:
     assert {"processor", "cores", "threads"} <= answer["machine"].keys()
     rows = {r["name"]: r for r in answer["rows"]}
     assert all(r.keys() >= FIELDS for r in rows.values())
-    assert rows.keys() >= {"snnface torch", "snntorch", "floor exact", "floor sparse"}
+    floors = {"floor exact", "floor sparse"} if device == "cpu" else set()
+    assert rows.keys() >= {"snnface torch", "snntorch"} | floors
     assert not [n for n in rows if "norse" in n or "compile" in n]
     for r in (r for r in rows.values() if r["status"] != "not_installed"):
         assert r["status"] == "ok", r
@@ -168,8 +176,8 @@ def test_rows_have_the_fields_of_the_contract(tmp_path: Path) -> None:
         assert r["forward_ms"] > 0
         assert 0 < r["peak_mb"] < r["rss_mb"]
         assert r["case"] == "noise"
-    assert {r["role"] for r in rows.values()} == {"own", "peer", "floor"}
-    assert {x["other"] for x in answer["ratios"] if x["own"] == "snnface torch"} == {"snntorch", "floor exact"}
+    compared = {x["other"] for x in answer["ratios"] if x["own"] == "snnface torch"}
+    assert compared == {"snntorch"} | {f for f in floors if f == "floor exact"}
     assert answer == json.loads(out.read_text())
 
 
@@ -249,6 +257,21 @@ def test_peers_are_chosen_by_library_or_by_name() -> None:
         chosen(training.IMPLEMENTATIONS, ["brian"], compiled=False)
 
 
+def test_on_a_device_the_rows_are_those_that_run_there() -> None:
+    rows = {i.name: i for i in chosen(training.IMPLEMENTATIONS, None, None, "cuda")}
+    assert [n for n, i in rows.items() if i.role == "own"] == ["snnface triton", "snnface torch"]
+    assert {i.requires for i in rows.values() if i.role == "peer"} == {"snntorch", "norse", "spikingjelly", "sinabs"}
+    assert not [n for n in rows if "floor" in n]
+    assert "snnface triton" not in {i.name for i in chosen(training.IMPLEMENTATIONS, None, None)}
+
+
+@pytest.mark.skipif(CUDA, reason="a CUDA device is here")
+def test_a_missing_device_is_one_clear_error(tmp_path: Path) -> None:
+    done = call("train", "--cache", str(tmp_path), "--device", "cuda")
+    assert isinstance(done.exception, InputError)
+    assert str(done.exception).startswith("--device cuda: torch finds no CUDA device. Use --device cpu")
+
+
 def test_a_sweep_goes_on_where_it_stopped(tmp_path: Path) -> None:
     asked, out, measured = points(Point(Workload("noise"), threads=2), "batch"), tmp_path / "sweep.json", []
 
@@ -299,7 +322,7 @@ def test_the_floor_is_the_work_at_the_rates(tiny: tuple[Problem, Path]) -> None:
 
 
 def test_turns_are_taken_one_after_another_and_failures_drop_out(tiny: tuple[Problem, Path]) -> None:
-    job = {"group": "training", "problem": str(tiny[1]), "options": {}, "threads": 1, "memory_gb": 8}
+    job = {"group": "training", "problem": str(tiny[1]), "options": {}, "threads": 1, "device": "cpu", "memory_gb": 8}
     rounds = itertools.count()
     outcomes = in_turn(
         {"good": job | {"name": "snnface torch"}, "bad": job | {"name": "nothing of this name"}},
@@ -323,7 +346,14 @@ def test_a_row_tells_the_parts_of_a_step() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--case", "cats"), ("--density", "0"), ("--size", "20"), ("--sweep", "colour"), ("--against", "brian")],
+    [
+        ("--case", "cats"),
+        ("--density", "0"),
+        ("--size", "20"),
+        ("--sweep", "colour"),
+        ("--against", "brian"),
+        ("--device", "tpu"),
+    ],
 )
 def test_bad_use_is_refused(arguments: tuple[str, str], tmp_path: Path) -> None:
     done = call("train", "--cache", str(tmp_path), *arguments)
@@ -378,7 +408,7 @@ def answers(folder: Path) -> None:
     absent = row(training.IMPLEMENTATIONS["norse"], "noise", None, lambda _: True)
     rows = [filled(n, c, 100.0 + 10 * i) for c in ("faces", "noise") for i, n in enumerate(names)] + [absent]
     ratio = {"own": "snnface native", "other": "snntorch", "case": "faces", "ratio": 7.25}
-    facts = {"density": 0.02, "step_us": 5000, "rates": [0.08] * 3, "near": [0.1] * 3}
+    facts = {"density": 0.02, "step_us": 5000, "rates": [0.08] * 3, "near": [0.1] * 3, "flow": [0.8] * 3}
     point = Point(Workload("faces"), 2).asked | {"facts": facts}
     train = {"machine": where, "sweep": None, "points": [point], "rows": rows, "ratios": [ratio]}
     write_json(folder / "train.json", train)

@@ -21,6 +21,7 @@ from snnface.backends import triton
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
 from snnface.errors import InputError
 from snnface.forward import Neurons, membranes, network_layers, run_reference
+from snnface.input import coded
 from snnface.neuron import Lif
 from snnface.surrogate import SURROGATES, Shape, Surrogate
 
@@ -159,6 +160,15 @@ def test_a_network_is_the_references() -> None:
     if triton.device() == "cpu":
         torch.testing.assert_close(found.readout, wanted.readout, rtol=0, atol=0)
     assert triton.run_network(network(), clips, steps=7).readout.shape == (7, 2, 5)
+
+
+def test_events_become_the_same_input_on_the_device() -> None:
+    clips = batch(40_000, 26_000, events=900)
+    wanted, found = (coded(b, network()) for b in (clips, clips.to(triton.device())))
+    assert found.value.device.type == triton.device()
+    assert found.shape == wanted.shape
+    assert torch.equal(found.index.cpu(), wanted.index)
+    torch.testing.assert_close(found.value.cpu(), wanted.value)
 
 
 def test_an_encoder_trains_on_it_as_on_the_reference() -> None:

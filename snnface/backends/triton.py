@@ -37,13 +37,13 @@ _HALF_PI = tl.constexpr(math.pi / 2)
 def run(batch: EventBatch, coding: Coding, layers: Sequence[Layer], steps: int | None = None) -> Trace:
     """Run a batch through layers on the device of their weights, as :func:`snnface.forward.run_reference`.
 
-    The batch may stay on the CPU: its active cells are moved.
+    The batch may stay on the CPU: its events are moved, and become input spikes on the device.
 
     Raises
     ------
     InputError: the layers are not in float32 on a CUDA device, or have a neuron that the kernels do not know.
     """
-    return run_reference(batch, coding, layers, neurons, steps, membranes)
+    return run_reference(batch.to(layers[0].weight.device), coding, layers, neurons, steps, membranes)
 
 
 def run_network(network: Network, batch: EventBatch, steps: int | None = None) -> Trace:

@@ -108,13 +108,15 @@ def measure(x: _Frames, weights: Sequence[np.ndarray], labels: np.ndarray, workl
 
     ``loss``: cross-entropy of the batch; ``rates``: mean rate of each layer; ``adds``: of each layer, the additions
     that its input's spikes ask for (fan-out as it is, borders included); ``near``: of each layer, the share of
-    neuron-steps within the compact surrogate's support; ``spikes``: of the last layer at each step.
+    neuron-steps within the compact surrogate's support; ``flow``: the share to which a gradient comes back from those,
+    through a membrane that nothing has reset to zero since; ``spikes``: of the last layer at each step.
     """
     torch_weights = [torch.from_numpy(w) for w in weights]
     fan_out = [_fan_out(workload, i) for i in range(len(workload.channels))]
     v: list[Tensor | float] = [0.0] * len(workload.channels)
     count = [0.0] * len(v)
-    near, adds = [0.0] * len(v), [0.0] * len(v)
+    near, flow, adds = [0.0] * len(v), [0.0] * len(v), [0.0] * len(v)
+    waiting: list[Tensor | float] = [0.0] * len(v)  # steps that a gradient would come back to
     total, last = torch.zeros(workload.batch, workload.channels[-1]), []
     for frame in x:
         spikes = frame
@@ -123,7 +125,11 @@ def measure(x: _Frames, weights: Sequence[np.ndarray], labels: np.ndarray, workl
             current = F.conv2d(spikes, weight, None, STRIDE, PADDING)
             before, spikes, v[i] = fire(current, v[i], workload.reset)
             count[i] += float(spikes.sum())
-            near[i] += float(((before - THRESHOLD).abs() < SUPPORT).sum())
+            close = (before - THRESHOLD).abs() < SUPPORT
+            near[i] += float(close.sum())
+            steps = torch.ones_like(before) + waiting[i]
+            flow[i] += float(steps[close].sum())
+            waiting[i] = steps * ~(close | spikes.bool() if workload.reset == "zero" else close)
         total += spikes.mean((2, 3))
         last.append(int(spikes.sum()))
     logits = total / len(x) @ torch_weights[-1].T
@@ -132,6 +138,7 @@ def measure(x: _Frames, weights: Sequence[np.ndarray], labels: np.ndarray, workl
         "loss": float(F.cross_entropy(logits, torch.from_numpy(labels))),
         "rates": [c / n for c, n in zip(count, sizes, strict=True)],
         "near": [c / n for c, n in zip(near, sizes, strict=True)],
+        "flow": [c / n for c, n in zip(flow, sizes, strict=True)],
         "adds": adds,
         "spikes": last,
     }

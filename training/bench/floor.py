@@ -4,7 +4,8 @@ Rates, measured anew in every round: a matrix product, sums of table rows that s
 for: the weights of its synapses, added), and a sum of arrays in main memory.
 
 - forward: one addition for each synapse that a spike passes, and the membranes written in half precision;
-- weight gradient: as many additions; with sparse gradients only those whose neuron is near its threshold;
+- weight gradient: as many additions; with sparse gradients only those whose neuron is near its threshold or will
+  be, so that a gradient comes back to it;
 - input gradient, from the second layer on: exact, all products of the transposed convolution at the rate of the
   matrix product; sparse, one addition of a weight row for each synapse of the neurons near their threshold;
 - backward: membranes read, gradients of the second and later layers' neurons written and read in single precision.
@@ -66,7 +67,7 @@ def work(problem: Problem, gradient: str) -> Work:
     if gradient == "exact":
         weight_adds, input_adds, input_products = adds, 0.0, float(sum(products))
     else:
-        weight_adds = sum(a * near for a, near in zip(facts["adds"], facts["near"], strict=True))
+        weight_adds = sum(a * flow for a, flow in zip(facts["adds"], facts["flow"], strict=True))
         input_adds = sum(p / 2 * near for p, near in zip(products, facts["near"][1:], strict=True))
         input_products = 0.0
     half, single = 2, 4

@@ -8,8 +8,8 @@ namespace snn {
 inline void keep_row(Run &run, int l, int clip, int block, int y, bool near, const Scratch &scratch) {
   Kept &kept = run.kept[l];
   const size_t row = run.row(l, clip, block, y);
-  if (run.take(scratch.patches[0].bytes())) kept.lists[row] = scratch.patches[0].copy();
-  if (near && run.take(scratch.near.bytes())) kept.near[row] = scratch.near.copy();
+  if (run.take(scratch.patches[0].bytes())) kept.lists[row] = scratch.patches[0].copy(*scratch.arena);
+  if (near && run.take(scratch.near.bytes())) kept.near[row] = scratch.near.copy(*scratch.arena);
 }
 
 template <int G, bool VALUED, bool CURRENT>
@@ -98,6 +98,7 @@ inline void forward(Run &run) {
       NoDenormals quick;
       std::vector<Scratch> scratch;
       scratch.push_back(make_scratch(run, false));
+      scratch[0].arena = &run.arenas[thread];
       Work work = make_work(run, false);
       for (int clip = thread; clip < run.clips; clip += threads) {
         find_needed(run, clip);
@@ -112,7 +113,7 @@ inline void forward(Run &run) {
     return;
   }
   std::vector<Scratch> scratch;
-  for (int i = 0; i < n; i++) scratch.push_back(make_scratch(run, false));
+  for (int i = 0; i < n; i++) scratch.push_back(make_scratch(run, false)), scratch[i].arena = &run.arenas[i];
   Work work = make_work(run, false);
   for (int clip = 0; clip < run.clips; clip++) {
     find_needed(run, clip);

@@ -10,11 +10,8 @@
 // A dense layer is a convolution whose kernel is as large as its input; groups are weights of zero in between.
 #pragma once
 #include <algorithm>
-#include <cstdint>
-#include <cstdlib>
-#include <new>
-#include <utility>
 
+#include "memory.h"
 #include "pool.h"
 #include "simd.h"
 
@@ -40,51 +37,6 @@ enum Surrogate { FAST_SIGMOID = 0, ATAN = 1, TRIANGLE = 2 };
 
 // Steps of a block: neurons are carried through a block at a time, states are kept between blocks.
 constexpr int STEPS = 32;
-
-// Memory for n values, aligned to cache lines. Zeros cost nothing where they are never touched.
-template <class T>
-class Buffer {
- public:
-  Buffer() = default;
-  explicit Buffer(size_t n, bool zero = true) : size_(n) {
-    const size_t bytes = n * sizeof(T) + 2 * LINE;
-    memory_ = zero ? std::calloc(bytes, 1) : std::malloc(bytes);
-    if (!memory_) throw std::bad_alloc();
-    data_ = (T *)((uintptr_t(memory_) + LINE - 1) / LINE * LINE);
-  }
-  Buffer(Buffer &&o) noexcept
-      : memory_(std::exchange(o.memory_, nullptr)),
-        data_(std::exchange(o.data_, nullptr)),
-        size_(std::exchange(o.size_, 0)) {}
-  Buffer &operator=(Buffer &&o) noexcept {
-    std::swap(memory_, o.memory_), std::swap(data_, o.data_), std::swap(size_, o.size_);
-    return *this;
-  }
-  ~Buffer() { std::free(memory_); }
-  void clear() { std::memset((void *)data_, 0, size_ * sizeof(T)); }
-  // At least n values; what is there stays.
-  void grow(size_t n) {
-    if (n <= size_) return;
-    Buffer larger(n + n / 2, false);
-    if (size_) std::memcpy((void *)larger.data_, (void *)data_, size_ * sizeof(T));
-    *this = std::move(larger);
-  }
-  // The first n values.
-  Buffer copy(size_t n) const {
-    Buffer c(n, false);
-    if (n) std::memcpy((void *)c.data_, (void *)data_, n * sizeof(T));
-    return c;
-  }
-  size_t size() const { return size_; }
-  T *get() const { return data_; }
-  T &operator[](size_t i) const { return data_[i]; }
-
- private:
-  static constexpr size_t LINE = 64;
-  void *memory_ = nullptr;
-  T *data_ = nullptr;
-  size_t size_ = 0;
-};
 
 struct Layer {
   snn_layer is;

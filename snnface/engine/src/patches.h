@@ -22,11 +22,9 @@ struct Patches {
 
   const uint32_t *of(int x) const { return first.get() + size_t(x) * (STEPS + 1); }
   size_t bytes() const { return lists * 4 + used * (valued ? 8 : 2); }
-  // The same in no more memory than it needs.
-  Patches copy() const {
-    return {first.copy(lists),          wide.copy(valued ? used : 0), row.copy(valued ? 0 : used),
-            value.copy(valued ? used : 0), lists,                     used,
-            valued};
+  Patches copy(Arena &to) const {
+    const size_t plain = valued ? 0 : used, all = valued ? used : 0;
+    return {to.copy(first, lists), to.copy(wide, all), to.copy(row, plain), to.copy(value, all), lists, used, valued};
   }
   void begin(int outputs, bool values) {
     lists = size_t(outputs) * (STEPS + 1), valued = values, used = 0;

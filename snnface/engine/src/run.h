@@ -29,7 +29,9 @@ struct Near {
     first.grow(places + 1), bits.grow(words);
   }
   size_t bytes() const { return (places + 1) * 4 + words * sizeof(Word) + used * 4; }
-  Near copy() const { return {first.copy(places + 1), bits.copy(words), distance.copy(used), places, words, used}; }
+  Near copy(Arena &to) const {
+    return {to.copy(first, places + 1), to.copy(bits, words), to.copy(distance, used), places, words, used};
+  }
 };
 
 struct Kept {
@@ -44,6 +46,7 @@ struct Run {
   std::vector<Layer> layers;
   std::vector<Cells> cells;  // of each clip
   std::vector<Kept> kept;    // of each layer
+  std::vector<Arena> arenas; // of each thread
   int clips, steps, blocks, threads;
   bool keeps;  // whether the way back will come
   const int64_t limit = keep;
@@ -79,6 +82,7 @@ struct Run {
 
 // What a thread needs for itself.
 struct Scratch {
+  Arena *arena = nullptr;  // for what is kept
   Sources sources;
   Patches patches[FILTER_SIDE];
   Near near;

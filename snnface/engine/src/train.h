@@ -19,6 +19,7 @@ inline Run *run_forward(const snn_layer *layers, int count, const Events &events
                         int steps, int threads, bool keeps) {
   std::unique_ptr<Run> run(new Run);
   run->clips = clips, run->steps = steps, run->threads = threads, run->keeps = keeps;
+  run->arenas.resize(threads);
   run->blocks = (steps + STEPS - 1) / STEPS;
   run->layers.reserve(count);
   for (int l = 0; l < count; l++)
@@ -120,5 +121,8 @@ SNN_API int64_t snn_bytes(const void *handle) {
 
 // Bytes that each later run may keep of what could be computed again; the results are the same.
 SNN_API void snn_keep(int64_t bytes) { snn::keep = bytes; }
+
+// Hands memory that waits for the next run back to the system.
+SNN_API void snn_trim() { snn::spare().clear(); }
 
 SNN_API void snn_free(void *handle) { delete (snn::Run *)handle; }
