@@ -33,6 +33,8 @@ from snnface.training.bench.workload import PADDING, STRIDE, Problem, Workload
 TINY = Workload("noise", density=0.1, size=16, steps=6, batch=2)
 FIELDS = {"name", "role", "case", "gradient", "median_ms", "p99_ms", "peak_mb", "rss_mb"}
 SETTINGS = Settings(rounds=2, warmup=1)
+CUDA = torch.cuda.is_available()
+on_cuda = pytest.mark.skipif(not CUDA, reason="no CUDA device: nothing was measured on it")
 
 
 @pytest.fixture(scope="module")
@@ -146,13 +148,7 @@ def test_every_stream_gives_the_same_spikes(name: str, stream: tuple[Problem, Pa
         assert step().value >= 0  # the input starts again
 
 
-CUDA = torch.cuda.is_available()
-on_cuda = pytest.param(
-    "cuda", marks=pytest.mark.skipif(not CUDA, reason="no CUDA device: nothing was measured on it")
-)
-
-
-@pytest.mark.parametrize("device", ["cpu", on_cuda])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=on_cuda)])
 def test_rows_have_the_fields_of_the_contract(device: str, tmp_path: Path) -> None:
     out = tmp_path / "answer.json"
     done = call(
@@ -347,14 +343,10 @@ def test_a_row_tells_the_parts_of_a_step() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--case", "cats"),
-        ("--density", "0"),
-        ("--size", "20"),
-        ("--sweep", "colour"),
-        ("--against", "brian"),
+        ("--case", "cats"), ("--density", "0"), ("--size", "20"), ("--sweep", "colour"), ("--against", "brian"),
         ("--device", "tpu"),
     ],
-)
+)  # fmt: skip
 def test_bad_use_is_refused(arguments: tuple[str, str], tmp_path: Path) -> None:
     done = call("train", "--cache", str(tmp_path), *arguments)
     assert isinstance(done.exception, InputError)

@@ -21,8 +21,8 @@ COMPILED = ("snntorch_compile",)
 
 @dataclass(frozen=True)
 class Settings:
-    """How a comparison is run: ``steps`` of a turn, a worker's ``threads`` and ``memory_gb``, and how long one answer
-    of it may take, s (a compiler works in the first)."""
+    """How a comparison is run: ``steps`` of a turn, a worker's ``threads``, ``memory_gb`` and ``device``, and how
+    long one answer of it may take, s (a compiler works in the first)."""
 
     rounds: int = 7
     warmup: int = 2
@@ -30,12 +30,14 @@ class Settings:
     threads: int = 1
     memory_gb: float = 12.0
     time_limit_s: float = 900.0
+    device: str = "cpu"
 
 
 def chosen(
-    table: dict[str, Implementation], against: Sequence[str] | None, compiled: bool | None
+    table: dict[str, Implementation], against: Sequence[str] | None, compiled: bool | None, device: str = "cpu"
 ) -> list[Implementation]:
-    """Our rows, floors and the peers that are asked for: a library's name means all it offers.
+    """Our rows, floors and the peers that are asked for, as far as they run on ``device``: a library's name means all
+    it offers.
 
     ``compiled``: with all compiled ones, with none, or (None) with those of ``COMPILED``.
 
@@ -43,7 +45,8 @@ def chosen(
     ------
     InputError: a peer is unknown.
     """
-    peers = [i for i in table.values() if i.role == "peer"]
+    there = [i for i in table.values() if device in i.devices]
+    peers = [i for i in there if i.role == "peer"]
     for name in against or []:
         if not any(_means(name, i) for i in peers):
             known = sorted({i.requires or i.name for i in peers} | {i.name for i in peers})
@@ -54,7 +57,7 @@ def chosen(
         usual = i.name in COMPILED if compiled is None else compiled
         return asked and (usual or not _is_compiled(i) or i.name in (against or []))
 
-    return [i for i in table.values() if i.role != "peer" or wanted(i)]
+    return [i for i in there if i.role != "peer" or wanted(i)]
 
 
 def _means(name: str, peer: Implementation) -> bool:
@@ -89,6 +92,7 @@ def compare(
             "problem": str(problem.absolute()),
             "options": form,
             "threads": settings.threads,
+            "device": settings.device,
             "memory_gb": settings.memory_gb,
         }
 

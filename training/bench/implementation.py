@@ -32,7 +32,7 @@ class Implementation:
 
     ``requires``: the module that must be installed; ``available``: what else must be true; ``forms``: options among
     which the fastest is looked for before it is measured, the usual one first; ``gradient``: "exact", "sparse" or
-    None.
+    None; ``devices``: where it can compute, which the option ``device`` tells (cpu where it is not given).
     """
 
     name: str
@@ -42,6 +42,7 @@ class Implementation:
     requires: str | None = None
     forms: tuple[dict[str, Any], ...] = ({},)
     available: Callable[[], bool] = lambda: True
+    devices: tuple[str, ...] = ("cpu",)
 
     @property
     def installed(self) -> bool:

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from rich.table import Table
 
+from snnface.training.bench import cuda
 from snnface.training.bench.implementation import Implementation
 from snnface.training.bench.turns import Outcome
 
 
-def machine(threads: int) -> dict[str, Any]:
+def machine(threads: int, device: str = "cpu") -> dict[str, Any]:
     """Where it was measured."""
-    return {
+    host = {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": threads,
@@ -28,6 +29,7 @@ def machine(threads: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
+    return host | cuda.machine() if device == "cuda" else host
 
 
 def _processor() -> str:

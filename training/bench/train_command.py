@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from snnface.training.bench import training
+from snnface.training.bench import cuda, training
 from snnface.training.bench.compare import Settings, chosen, compare
 from snnface.training.bench.options import CACHE, Against, Cache, Out, Resume, Rounds, Seed, Size
 from snnface.training.bench.problems import problem
@@ -20,6 +20,8 @@ from snnface.training.bench.workload import CASES, Workload
 
 #: Relative: peers add in another order.
 LOSS_TOLERANCE = 1e-4
+#: Steps of a turn; on a CUDA device they take milliseconds.
+TURN = {"cpu": 1, "cuda": 10}
 
 
 def train(
@@ -30,6 +32,7 @@ def train(
     steps: Annotated[int, typer.Option(min=1, help="Time steps.")] = 32,
     batch: Annotated[int, typer.Option(min=1, help="Clips.")] = 8,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores by default.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     rounds: Rounds = 7,
     warmup: Annotated[int, typer.Option(min=1, help="Turns before the measured ones.")] = 2,
     compile: Annotated[
@@ -50,9 +53,10 @@ def train(
 
     Example: snnface bench train --against spikingjelly --case noise --rounds 5
     """
+    cuda.check(device)
     threads = threads or torch.get_num_threads()
-    settings = Settings(rounds, warmup, 1, threads, memory_gb, time_limit)
-    rows_of = chosen(training.IMPLEMENTATIONS, against, False if sweep and compile is None else compile)
+    settings = Settings(rounds, warmup, TURN[device], threads, memory_gb, time_limit, device)
+    rows_of = chosen(training.IMPLEMENTATIONS, against, False if sweep and compile is None else compile, device)
     asked = [
         point
         for name in (CASES if case is None else (case,))
@@ -72,5 +76,5 @@ def train(
         forms.update(given["forms"])
         return {k: found.facts[k] for k in ("loss", "rates", "near", "density", "step_us")}, given
 
-    answer: dict[str, Any] = {"workload": "train", "sweep": sweep, "machine": machine(threads)}
+    answer: dict[str, Any] = {"workload": "train", "sweep": sweep, "machine": machine(threads, device)}
     return collect(answer, asked, measure, out, resume)

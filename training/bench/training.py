@@ -13,13 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from snnface.backends import native
+from snnface.batch import EventBatch
 from snnface.engine import library
-from snnface.forward import Layer, Run, run_reference
+from snnface.forward import Layer, Run, Trace, run_reference
+from snnface.input import Coding
 from snnface.network import Network
 from snnface.neuron import Lif
 from snnface.surrogate import Surrogate
 from snnface.synapse import Conv
-from snnface.training.bench import floor
+from snnface.training.bench import cuda, floor
 from snnface.training.bench.implementation import Done, Implementation, Start, Step
 from snnface.training.bench.peers.network import ORDERS
 from snnface.training.bench.workload import (
@@ -38,18 +40,18 @@ from snnface.training.bench.workload import (
 def _peer(module: str, network: str, compiled: bool) -> Callable[[Path, dict[str, Any]], Start]:
     def prepare(problem: Path, options: dict[str, Any]) -> Start:
         kind = getattr(importlib.import_module(f"snnface.training.bench.peers.{module}"), network)
-        p = Problem.load(problem)
-        x = torch.from_numpy(p.dense())
+        p, device = Problem.load(problem), options.get("device", "cpu")
+        x = torch.from_numpy(p.dense()).to(device)
         layout = LAYOUTS[options["layout"]]
         x = x.flatten(0, 1).contiguous(memory_format=layout).unflatten(0, x.shape[:2])
-        labels = torch.from_numpy(p.labels)
-        imported(compiled)
+        labels = torch.from_numpy(p.labels).to(device)
+        imported(device, compiled)
 
         def start() -> Step:
             *convolutions, last = (torch.from_numpy(w) for w in p.weights)
-            net = kind(convolutions, p.workload.reset, options["order"]).to(memory_format=layout)
-            head = torch.nn.Parameter(last.clone())
-            rates = torch.compile(net.rates) if compiled else net.rates
+            net = kind(convolutions, p.workload.reset, options["order"]).to(device, memory_format=layout)
+            head = torch.nn.Parameter(last.clone().to(device))
+            rates = torch.compile(net.rates, mode=options.get("mode")) if compiled else net.rates
             return training_step(lambda: rates(x), [*net.parameters(), head], head, labels)
 
         return start
@@ -57,9 +59,9 @@ def _peer(module: str, network: str, compiled: bool) -> Callable[[Path, dict[str
     return prepare
 
 
-def imported(compiled: bool = False) -> None:
+def imported(device: str, compiled: bool = False) -> None:
     """Load what torch would import during the first step: an optimiser's first step loads half of its compiler."""
-    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter = torch.nn.Parameter(torch.zeros(1, device=device))
     parameter.sum().backward()
     torch.optim.Adam([parameter]).step()
     if compiled:
@@ -75,9 +77,11 @@ def training_step(rates: Callable[[], Tensor], parameters: Sequence[Tensor], hea
         optimiser.zero_grad(set_to_none=True)
         begin = time.perf_counter()
         loss = F.cross_entropy(rates() @ head.T, labels)
+        cuda.finish(loss)
         forward = time.perf_counter() - begin
         loss.backward()
         optimiser.step()
+        cuda.finish(loss)
         return Done(float(loss.detach()), forward)
 
     return step
@@ -106,6 +110,7 @@ def _peers() -> list[Implementation]:
             "exact",
             module,
             forms=({"order": orders[0], "layout": "channels_last"},) if compiled else _forms(orders),
+            devices=("cpu", "cuda"),
         )
         for compiled in (False, True)
         for name, (module, network, orders) in libraries.items()
@@ -114,16 +119,16 @@ def _peers() -> list[Implementation]:
 
 def _own(run: Run, surrogate: Surrogate) -> Callable[[Path, dict[str, Any]], Start]:
     def prepare(problem: Path, options: dict[str, Any]) -> Start:
-        p = Problem.load(problem)
+        p, device = Problem.load(problem), options.get("device", "cpu")
         batch, coding, labels = (
-            p.events(),
+            p.events().to(device),
             Network((2, 1, 1), STEP_US, TAU_US, "unary", ()),
-            torch.from_numpy(p.labels),
+            torch.from_numpy(p.labels).to(device),
         )
-        imported()
+        imported(device)
 
         def start() -> Step:
-            parameters = [torch.nn.Parameter(torch.from_numpy(w.copy())) for w in p.weights]
+            parameters = [torch.nn.Parameter(torch.tensor(w, device=device)) for w in p.weights]
             neuron = Lif(0.0, BETA, THRESHOLD, surrogate, reset=p.workload.reset)  # type: ignore[arg-type]
             conv = Conv((STRIDE, STRIDE), (PADDING, PADDING))
             layers = [Layer(w, neuron, conv) for w in parameters[:-1]]
@@ -132,6 +137,12 @@ def _own(run: Run, surrogate: Surrogate) -> Callable[[Path, dict[str, Any]], Sta
         return start
 
     return prepare
+
+
+def _triton(batch: EventBatch, coding: Coding, layers: Sequence[Layer]) -> Trace:
+    from snnface.backends import triton
+
+    return triton.run(batch, coding, layers)
 
 
 def native_engine() -> bool:
@@ -144,7 +155,8 @@ _EXACT, _SPARSE = Surrogate("atan", 2.0), Surrogate("triangle", 1 / SUPPORT)
 _OWN = [
     Implementation("snnface native", "own", _own(native.run, _EXACT), "exact", available=native_engine),
     Implementation("snnface native sparse", "own", _own(native.run, _SPARSE), "sparse", available=native_engine),
-    Implementation("snnface torch", "own", _own(run_reference, _EXACT), "exact"),
+    Implementation("snnface triton", "own", _own(_triton, _EXACT), "exact", "triton", devices=("cuda",)),
+    Implementation("snnface torch", "own", _own(run_reference, _EXACT), "exact", devices=("cpu", "cuda")),
 ]
 _FLOORS = [Implementation(f"floor {kind}", "floor", floor.prepare(kind), kind) for kind in ("exact", "sparse")]
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import snntorch
-import torch
 from snntorch import surrogate
 from torch import Tensor
 
@@ -27,7 +26,7 @@ class SnnTorch(Network):
 
     def restart(self) -> None:
         self.membrane: list[Tensor | None] = [None] * len(self.convs)
-        self.lif.mem = torch.zeros(0)
+        self.lif.mem = self.lif.beta.new_zeros(0)
 
     def fire(self, layer: int, x: Tensor) -> Tensor:
         before = self.membrane[layer]
