@@ -79,11 +79,11 @@ def input_spikes(
     """
     steps = int(batch.steps(step_us).max()) if steps is None else steps
     k = ((batch.t + step_us - 1) // step_us - 1).clamp(min=0)
-    inside = k < steps
-    k, t, x, y, p, sample = (a[inside] for a in (k, batch.t, batch.x, batch.y, batch.p, batch.sample))
     shape = (steps, batch.size, 2, batch.height, batch.width)
-    index = (((k * shape[1] + sample) * 2 + p) * shape[3] + y) * shape[4] + x
-    age = ((k + 1) * step_us - t).to(torch.float64)
+    index = (((k * shape[1] + batch.sample) * 2 + batch.p) * shape[3] + batch.y) * shape[4] + batch.x
+    age = ((k + 1) * step_us - batch.t).to(torch.float64)
+    inside = (k < steps).nonzero()[:, 0]
+    index, age = index[inside], age[inside]
     index, inverse = torch.unique(index, return_inverse=True)
     value = torch.zeros(len(index), dtype=torch.float64, device=age.device)
     value.index_add_(0, inverse, torch.exp(-age / tau_syn_us))

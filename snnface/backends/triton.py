@@ -158,7 +158,9 @@ def _in_memory_order(x: Tensor) -> Tensor:
 
 
 def _channels(parameter: float | Tensor, x: Tensor) -> Tensor:
-    """One number for each channel, ``[C]``."""
+    """One number for each channel, ``[C]``; a plain one is written there, since a copy would wait for the device."""
+    if not isinstance(parameter, Tensor):
+        return x.new_full((x.shape[2],), parameter)
     return per_channel(parameter, x).flatten().expand(x.shape[2]).contiguous()
 
 

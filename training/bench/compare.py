@@ -13,7 +13,7 @@ from snnface.errors import InputError
 from snnface.progress import bar
 from snnface.training.bench.implementation import Implementation
 from snnface.training.bench.rows import ratios, row
-from snnface.training.bench.turns import Outcome, fastest, in_turn
+from snnface.training.bench.turns import fastest, in_turn
 
 #: Compilers take minutes: these are compiled unless it is said otherwise.
 COMPILED = ("snntorch_compile",)
@@ -119,13 +119,11 @@ def _decide(
     forms: dict[str, dict[str, Any]],
     display: Progress,
 ) -> None:
-    """Find the fastest form of each implementation, one process at a time."""
-    task = display.add_task("fastest form of each peer", total=sum(len(i.forms) for i in undecided))
+    """Find the fastest form of each implementation, whose forms take turns."""
+    task = display.add_task("fastest form of each peer", total=len(undecided))
     for i in undecided:
-        found: dict[str, Outcome] = {}
-        for number, form in enumerate(i.forms):
-            name = str(number)
-            found |= in_turn({name: job(i, form)}, 2, 1, settings.steps, settings.time_limit_s)
-            display.advance(task)
-        best = fastest(list(found), found)
+        names = [str(number) for number in range(len(i.forms))]
+        jobs = {name: job(i, form) for name, form in zip(names, i.forms, strict=True)}
+        best = fastest(names, in_turn(jobs, 2, 1, settings.steps, settings.time_limit_s))
+        display.advance(task)
         forms[i.name] = i.forms[int(best) if best else 0]

@@ -115,6 +115,8 @@ def in_turn(
 
     def begin(name: str) -> None:
         workers[name] = Worker(jobs[name], time_limit_s)
+
+    def build(name: str) -> None:
         baselines[name] = workers[name].answer()["baseline_mb"]
 
     def forget_peak(name: str) -> None:
@@ -144,7 +146,8 @@ def in_turn(
                     workers.pop(name).close()
 
     try:
-        all_of(jobs, begin)
+        all_of(jobs, begin)  # all of them import at once
+        all_of(workers, build)
         for _ in range(warmup):
             all_of(workers, warm)
             after_round()

@@ -60,7 +60,7 @@ struct OnlyNear {
 
 // Tiles of the filter along one axis of a layer's image; tile 0 begins at input 1 − padding.
 struct Tiles {
-  int padding, first, count;
+  int padding, first, count;  // tiles first … first + count cover the image
 
   Tiles(int padding, int side) : padding(padding), first(below(padding - 1)) {
     count = below(side - 2 + padding) - first + 1;
@@ -80,171 +80,235 @@ inline int bands_of(const Layer &l, const Layer *above) {
   return l.band == 1 ? l.is.out_h : Tiles(above->is.padding[0], l.is.out_h).count;
 }
 
+// One block of one layer on its way back; chunks of G groups.
 template <int G, bool VALUED, bool CURRENT, class Slope>
-void backward_rows(const Run &run, int l, int clip, int block, Share share, const Given &given, Work &work,
-                   Scratch &scratch) {
-  constexpr int W = G * GROUP;
-  constexpr bool NEAR = std::is_same_v<Slope, OnlyNear>;
-  const Layer &a = run.layers[l];
-  const Layer *above = l + 1 < int(run.layers.size()) ? &run.layers[l + 1] : nullptr;
-  const int high = a.is.out_h, wide = a.is.out_w, positions = a.positions();
-  const int steps = run.block_steps(block), begin = block * STEPS;
-  const int32_t *needed = run.kept[l].needed.get() + size_t(clip) * positions;
-  const Slope slope{splat(a.is.slope)};
-  const Word *spikes = run.spikes(l, clip, block);
-  const bool last = block == run.blocks - 1, tiled = a.band > 1;
-  const Tiles down(tiled ? above->is.padding[0] : 0, high), across(tiled ? above->is.padding[1] : 0, wide);
-  const int bands = bands_of(a, above);
-  std::vector<Tap> taps(above ? above->taps : 0);
-  auto from_of = [&](int y, int x) { return std::max(0, needed[y * wide + x] - begin); };
+class BackwardBlock {
+  static constexpr int W = G * GROUP;
 
-  for (int band = share.band; band < bands; band += share.bands) {
-    const int top = tiled ? down.begin(down.first + band) : band;
-    const int y0 = std::max(0, top), y1 = std::min(high, top + a.band);
-    const Patches *lists[FILTER_SIDE];
-    for (int y = y0; y < y1; y++) {
-      const Patches &kept = run.kept[l].lists[run.row(l, clip, block, y)];
-      lists[y - y0] = kept.first.size() ? &kept : &scratch.patches[y - y0];
-      if (!kept.first.size()) list_row(run, l, clip, block, y, scratch.sources, scratch.patches[y - y0]);
-    }
-    for (int chunk = share.chunk; chunk < a.chunks; chunk += share.chunks) {
-      const Neurons<G> neurons(a, chunk);
-      Learned<G> learned;
-      for (int i = 0; i < G; i++) learned.alpha[i] = learned.beta[i] = learned.threshold[i] = splat(0.f);
-      Group rate[G];
-      for (int i = 0; i < G; i++) rate[i] = given.rate(run, l, clip, chunk * W + i * GROUP);
-      for (int tile = tiled ? across.first : 0; tile < (tiled ? across.first + across.count : 1); tile++) {
-        const int left = tiled ? across.begin(tile) : 0;
-        const int x0 = std::max(0, left), x1 = tiled ? std::min(wide, left + FILTER_SIDE) : wide;
-        scratch.gradient.grow(l ? 0 : size_t(y1 - y0) * (x1 - x0) * STEPS * W);
-        // The gradient of a position: of its spikes at first, then of its synaptic input, which the layer below reads.
-        const int stride = l ? a.out_stride : W;
-        auto place = [&](int y, int x) {
-          return l ? work.gradient[l].get() + size_t(y * wide + x) * STEPS * stride + chunk * W
-                   : scratch.gradient.get() + size_t((y - y0) * (x1 - x0) + x - x0) * STEPS * W;
-        };
-        bool filled = false;
-        if (tiled) {
-          int first = steps, products = 0;
-          float *to[FILTER_SIDE][FILTER_SIDE] = {};
+ public:
+  BackwardBlock(const Run &run, int l, int clip, int block, const Given &given, Work &work, Scratch &scratch)
+      : run(run),
+        a(run.layers[l]),
+        above(l + 1 < int(run.layers.size()) ? &run.layers[l + 1] : nullptr),
+        kept(run.kept[l]),
+        given(given),
+        work(work),
+        scratch(scratch),
+        l(l),
+        clip(clip),
+        block(block),
+        steps(run.block_steps(block)),
+        begin(block * STEPS),
+        high(a.is.out_h),
+        wide(a.is.out_w),
+        positions(a.positions()),
+        stride(l ? a.out_stride : W),
+        tiled(a.band > 1),
+        needed(kept.needed.get() + size_t(clip) * positions),
+        slope{splat(a.is.slope)},
+        down(tiled ? above->is.padding[0] : 0, high),
+        across(tiled ? above->is.padding[1] : 0, wide),
+        taps(above ? above->taps : 0) {}
+
+  void run_share(const Share &share) {
+    const int bands = bands_of(a, above);
+    for (int band = share.band; band < bands; band += share.bands) {
+      const int top = tiled ? down.begin(down.first + band) : band;
+      y0 = std::max(0, top), y1 = std::min(high, top + a.band);
+      find_lists();
+      for (int chunk = share.chunk; chunk < a.chunks; chunk += share.chunks) {
+        Chunk c(*this, chunk);
+        for (int i = 0; i < (tiled ? across.count : 1); i++) {
+          const int tile = across.first + i, left = tiled ? across.begin(tile) : 0;
+          x0 = std::max(0, left), x1 = tiled ? std::min(wide, left + FILTER_SIDE) : wide;
+          scratch.gradient.grow(l ? 0 : size_t(y1 - y0) * (x1 - x0) * STEPS * W);
+          const bool filled = tiled && filter(chunk, top, left, down.first + band, tile);
           for (int y = y0; y < y1; y++)
-            for (int x = x0; x < x1; x++) {
-              const int from = from_of(y, x);
-              if (from >= steps) continue;
-              to[y - top][x - left] = place(y, x);
-              first = std::min(first, from);
-              products += down.taps(y, above->is.out_h) * across.taps(x, above->is.out_w) * (steps - from);
-            }
-          filled = products > FILTER_PRODUCTS * FILTER_PRODUCTS * (steps - first);
-          if (filled) {
-            const float *outputs[3][3];
-            for (int i = 0; i < 3; i++)
-              for (int j = 0; j < 3; j++) {
-                const int y = 2 * (down.first + band) + i, x = 2 * tile + j;
-                const bool inside = y >= 0 && y < above->is.out_h && x >= 0 && x < above->is.out_w;
-                outputs[i][j] = inside ? work.gradient[l + 1].get() +
-                                             size_t(y * above->is.out_w + x) * STEPS * above->out_stride
-                                       : nullptr;
-              }
-            filtered<G>(outputs, above->filter.get() + size_t(chunk) * 16 * above->out_stride * W, above->is.out_c,
-                        above->out_stride, first, steps, to, stride, scratch.filter);
-          }
+            for (int x = x0; x < x1; x++)
+              if (from_of(y, x) < steps) neurons(c, y, x, filled);
+          weights(chunk);
         }
-        for (int y = y0; y < y1; y++)
-          for (int x = x0; x < x1; x++) {
-            const int p = y * wide + x, from = from_of(y, x);
-            if (from >= steps) continue;
-            const size_t at = (size_t(chunk) * positions + p) * W;
-            float *g = place(y, x);
-            const Patches &patches = *lists[y - y0];
-            // Membranes again, from where the block begins.
-            const bool fresh = block == 0 || needed[p] >= begin;
-            float *u0 = scratch.states.get(), *v0 = u0 + W, *u = v0 + W, *v = u + W;
-            auto again = [&](const Notes &notes) {
-              for (int i = 0; i < G; i++) {
-                const size_t j = at + i * GROUP;
-                const Group us = fresh || !CURRENT ? splat(0.f) : load(run.state(run.kept[l].u, l, clip, block) + j);
-                const Group vs = fresh ? splat(0.f) : load(run.state(run.kept[l].v, l, clip, block) + j);
-                store(u0 + i * GROUP, us), store(u + i * GROUP, us), store(v0 + i * GROUP, vs);
-                store(v + i * GROUP, vs);
-              }
-              return forward_position<G, VALUED, CURRENT>(neurons, a.chunk_weight(chunk), patches.of(x),
-                                                          rows_of<VALUED>(patches).get(), patches.value.get(), from,
-                                                          steps, fresh, u, v, notes);
-            };
-            const int n = above && !filled
-                              ? taps_of(*above, work.gradient[l + 1], chunk, W, y, x, taps.data())
-                              : 0;
-            if constexpr (NEAR) {
-              const Near &kept = run.kept[l].near[run.row(l, clip, block, y)];
-              const size_t i = size_t(chunk) * wide + x;
-              const Word *bits;
-              const float *distance;
-              int near;
-              if (kept.first.size()) {
-                bits = kept.bits.get() + i * STEPS * G, distance = kept.distance.get() + kept.first[i];
-                near = int(kept.first[i + 1] - kept.first[i]);
-              } else {
-                scratch.near.grow(1, 1, G), scratch.near.distance.grow(STEPS * W);
-                bits = scratch.near.bits.get(), distance = scratch.near.distance.get();
-                near = again({nullptr, 0, nullptr, nullptr, nullptr, scratch.near.bits.get(),
-                              scratch.near.distance.get()});
-              }
-              float *packed = scratch.packed.get(), *dense = scratch.membrane.get();
-              if (n && near * SPARSE_BELOW < (steps - from) * W) {
-                products<G>(taps.data(), n, from, steps, bits, above->out_stride, packed);
-              } else if (n) {
-                product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, dense, W);
-                float *to = packed;
-                for (int t = from; t < steps; t++)
-                  for (int j = 0; j < G; j++) to += pack(bits[t * G + j], load(dense + t * W + j * GROUP), to);
-              }
-              backward_near<G>(neurons, slope.slope, a.is.detach_reset, from, steps, begin, given.truncate, last, bits,
-                               distance + near, n ? packed + near : nullptr, rate,
-                               spikes + size_t(p) * STEPS * a.words() + chunk * G, a.words(), g, stride,
-                               work.gu[l].get() + at, work.after[l].get() + at);
-            } else {
-              float *membrane = scratch.membrane.get(), *current = a.is.learn ? scratch.current.get() : nullptr;
-              again({nullptr, 0, nullptr, membrane, current, nullptr, nullptr});
-              if (n)
-                product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, g, stride);
-              if (!a.is.spiking) given.membranes(run, a, clip, begin + from, begin + steps, p, chunk * W, W, g + size_t(from) * stride,
-                                stride);
-              backward_position<G>(neurons, slope, a.is.spiking, a.is.detach_reset, from, steps, begin, given.truncate,
-                                   last, membrane, CURRENT ? current : nullptr, u0, v0, rate,
-                                   n || filled || !a.is.spiking, g, stride,
-                                   work.gu[l].get() + at, work.after[l].get() + at, a.is.learn ? &learned : nullptr);
-            }
-          }
-        for (int i = 0; i < G; i++) {
-          float *weight = scratch.weight[l].get() + (size_t(chunk) * G + i) * (a.rows + PADDING) * GROUP;
-          for (int y = y0; y < y1; y++)
-            for (int x = x0; x < x1; x++) {
-              const int from = from_of(y, x);
-              const Patches &patches = *lists[y - y0];
-              if (from < steps)
-                scatter<VALUED>(place(y, x) + i * GROUP, stride, patches.of(x), rows_of<VALUED>(patches).get(),
-                                patches.value.get(), from, steps, weight);
-            }
-        }
+        if (a.is.learn) c.add_learned(scratch.learned[l].get());
       }
-      if (a.is.learn)
+    }
+  }
+
+ private:
+  struct Chunk {
+    int chunk;
+    Neurons<G> neurons;
+    Learned<G> learned;
+    Group rate[G];
+    int out_stride;
+
+    Chunk(const BackwardBlock &b, int chunk) : chunk(chunk), neurons(b.a, chunk), out_stride(b.a.out_stride) {
+      for (int i = 0; i < G; i++) {
+        learned.alpha[i] = learned.beta[i] = learned.threshold[i] = splat(0.f);
+        rate[i] = b.given.rate(b.run, b.l, b.clip, chunk * W + i * GROUP);
+      }
+    }
+    void add_learned(float *sums) const {
+      const Group *const of[] = {learned.alpha, learned.beta, learned.threshold};
+      for (int k = 0; k < 3; k++)
         for (int i = 0; i < G; i++) {
-          float *to = scratch.learned[l].get() + chunk * W + i * GROUP;
-          store(to, load(to) + learned.alpha[i]);
-          store(to + a.out_stride, load(to + a.out_stride) + learned.beta[i]);
-          store(to + 2 * a.out_stride, load(to + 2 * a.out_stride) + learned.threshold[i]);
+          float *to = sums + size_t(k) * out_stride + chunk * W + i * GROUP;
+          store(to, load(to) + of[k][i]);
+        }
+    }
+  };
+
+  int from_of(int y, int x) const { return std::max(0, needed[y * wide + x] - begin); }
+
+  // The gradient of a position: of its spikes at first, then of its synaptic input, which the layer below reads.
+  float *place(int chunk, int y, int x) const {
+    if (l) return work.gradient[l].get() + size_t(y * wide + x) * STEPS * stride + chunk * W;
+    return scratch.gradient.get() + size_t((y - y0) * (x1 - x0) + x - x0) * STEPS * W;
+  }
+
+  void find_lists() {
+    for (int y = y0; y < y1; y++) {
+      const Patches &known = kept.lists[run.row(l, clip, block, y)];
+      lists[y - y0] = known.first.size() ? &known : &scratch.patches[y - y0];
+      if (!known.first.size()) list_row(run, l, clip, block, y, scratch.sources, scratch.patches[y - y0]);
+    }
+  }
+
+  // The spikes' gradients of a whole tile, where that takes fewer products than position by position.
+  bool filter(int chunk, int top, int left, int tile_y, int tile_x) {
+    int first = steps, products = 0;
+    float *to[FILTER_SIDE][FILTER_SIDE] = {};
+    for (int y = y0; y < y1; y++)
+      for (int x = x0; x < x1; x++) {
+        const int from = from_of(y, x);
+        if (from >= steps) continue;
+        to[y - top][x - left] = place(chunk, y, x);
+        first = std::min(first, from);
+        products += down.taps(y, above->is.out_h) * across.taps(x, above->is.out_w) * (steps - from);
+      }
+    if (products <= FILTER_PRODUCTS * FILTER_PRODUCTS * (steps - first)) return false;
+    const float *outputs[3][3];
+    for (int i = 0; i < 3; i++)
+      for (int j = 0; j < 3; j++) {
+        const int y = 2 * tile_y + i, x = 2 * tile_x + j;
+        const bool inside = y >= 0 && y < above->is.out_h && x >= 0 && x < above->is.out_w;
+        const size_t at = size_t(y * above->is.out_w + x) * STEPS * above->out_stride;
+        outputs[i][j] = inside ? work.gradient[l + 1].get() + at : nullptr;
+      }
+    filtered<G>(outputs, above->filter.get() + size_t(chunk) * 16 * above->out_stride * W, above->is.out_c,
+                above->out_stride, first, steps, to, stride, scratch.filter);
+    return true;
+  }
+
+  // A position's neurons once more, from where the block begins.
+  int again(const Chunk &c, int y, int x, size_t state, const Notes &notes) {
+    const int p = y * wide + x;
+    const bool fresh = block == 0 || needed[p] >= begin;
+    float *u0 = scratch.states.get(), *v0 = u0 + W, *u = v0 + W, *v = u + W;
+    for (int i = 0; i < G; i++) {
+      const size_t at = state + i * GROUP;
+      const Group us = fresh || !CURRENT ? splat(0.f) : load(run.state(kept.u, l, clip, block) + at);
+      const Group vs = fresh ? splat(0.f) : load(run.state(kept.v, l, clip, block) + at);
+      store(u0 + i * GROUP, us), store(u + i * GROUP, us), store(v0 + i * GROUP, vs), store(v + i * GROUP, vs);
+    }
+    const Patches &patches = *lists[y - y0];
+    return forward_position<G, VALUED, CURRENT>(c.neurons, a.chunk_weight(c.chunk), patches.of(x),
+                                                rows_of<VALUED>(patches).get(), patches.value.get(), from_of(y, x),
+                                                steps, fresh, u, v, notes);
+  }
+
+  void neurons(Chunk &c, int y, int x, bool filled) {
+    const size_t state = (size_t(c.chunk) * positions + y * wide + x) * W;
+    const int n = above && !filled ? taps_of(*above, work.gradient[l + 1], c.chunk, W, y, x, taps.data()) : 0;
+    if constexpr (std::is_same_v<Slope, OnlyNear>)
+      near_neurons(c, y, x, state, n);
+    else
+      all_neurons(c, y, x, state, n, filled);
+  }
+
+  void all_neurons(Chunk &c, int y, int x, size_t state, int n, bool filled) {
+    const int p = y * wide + x, from = from_of(y, x);
+    float *g = place(c.chunk, y, x), *membrane = scratch.membrane.get();
+    float *current = a.is.learn ? scratch.current.get() : nullptr;
+    again(c, y, x, state, {nullptr, 0, nullptr, membrane, current, nullptr, nullptr});
+    if (n)
+      product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, g, stride);
+    if (!a.is.spiking)
+      given.membranes(run, a, clip, begin + from, begin + steps, p, c.chunk * W, W, g + size_t(from) * stride, stride);
+    const float *u0 = scratch.states.get(), *v0 = u0 + W;
+    backward_position<G>(c.neurons, slope, a.is.spiking, a.is.detach_reset, from, steps, begin, given.truncate,
+                         block == run.blocks - 1, membrane, CURRENT ? current : nullptr, u0, v0, c.rate,
+                         n || filled || !a.is.spiking, g, stride, work.gu[l].get() + state,
+                         work.after[l].get() + state, a.is.learn ? &c.learned : nullptr);
+  }
+
+  void near_neurons(Chunk &c, int y, int x, size_t state, int n) {
+    const int p = y * wide + x, from = from_of(y, x);
+    const Near &known = kept.near[run.row(l, clip, block, y)];
+    const Word *bits;
+    const float *distance;
+    int near;
+    if (known.first.size()) {
+      const size_t i = size_t(c.chunk) * wide + x;
+      bits = known.bits.get() + i * STEPS * G, distance = known.distance.get() + known.first[i];
+      near = int(known.first[i + 1] - known.first[i]);
+    } else {
+      scratch.near.grow(1, 1, G), scratch.near.distance.grow(STEPS * W);
+      bits = scratch.near.bits.get(), distance = scratch.near.distance.get();
+      near = again(c, y, x, state,
+                   {nullptr, 0, nullptr, nullptr, nullptr, scratch.near.bits.get(), scratch.near.distance.get()});
+    }
+    float *packed = scratch.packed.get(), *dense = scratch.membrane.get();
+    if (n && near * SPARSE_BELOW < (steps - from) * W) {
+      products<G>(taps.data(), n, from, steps, bits, above->out_stride, packed);
+    } else if (n) {
+      product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, dense, W);
+      float *to = packed;
+      for (int t = from; t < steps; t++)
+        for (int i = 0; i < G; i++) to += pack(bits[t * G + i], load(dense + t * W + i * GROUP), to);
+    }
+    const Word *spikes = run.spikes(l, clip, block) + size_t(p) * STEPS * a.words() + c.chunk * G;
+    backward_near<G>(c.neurons, slope.slope, a.is.detach_reset, from, steps, begin, given.truncate,
+                     block == run.blocks - 1, bits, distance + near, n ? packed + near : nullptr, c.rate, spikes,
+                     a.words(), place(c.chunk, y, x), stride, work.gu[l].get() + state, work.after[l].get() + state);
+  }
+
+  // The weights' gradients: one group of a tile at a time, whose weights stay in the first-level cache.
+  void weights(int chunk) {
+    for (int i = 0; i < G; i++) {
+      float *weight = scratch.weight[l].get() + (size_t(chunk) * G + i) * (a.rows + PADDING) * GROUP;
+      for (int y = y0; y < y1; y++)
+        for (int x = x0; x < x1; x++) {
+          const int from = from_of(y, x);
+          const Patches &patches = *lists[y - y0];
+          if (from < steps)
+            scatter<VALUED>(place(chunk, y, x) + i * GROUP, stride, patches.of(x), rows_of<VALUED>(patches).get(),
+                            patches.value.get(), from, steps, weight);
         }
     }
   }
-}
+
+  const Run &run;
+  const Layer &a, *above;
+  const Kept &kept;
+  const Given &given;
+  Work &work;
+  Scratch &scratch;
+  const int l, clip, block, steps, begin, high, wide, positions, stride;
+  const bool tiled;
+  const int32_t *needed;
+  const Slope slope;
+  const Tiles down, across;  // of the filter, which puts rows and columns together
+  std::vector<Tap> taps;
+  int y0 = 0, y1 = 0, x0 = 0, x1 = 0;  // the tile at work
+  const Patches *lists[FILTER_SIDE] = {};
+};
 
 inline void backward_layer(const Run &run, int l, int clip, int block, Share share, const Given &given, Work &work,
                            Scratch &scratch) {
   by_kind(run.layers[l], [&](auto g, auto valued, auto current) {
     auto with = [&](auto slope) {
-      backward_rows<g.value, valued.value, current.value, decltype(slope)>(run, l, clip, block, share, given, work,
-                                                                           scratch);
+      BackwardBlock<g.value, valued.value, current.value, decltype(slope)>(run, l, clip, block, given, work, scratch)
+          .run_share(share);
     };
     if (compact(run.layers[l].is)) return with(OnlyNear{splat(1.f)});
     switch (run.layers[l].is.surrogate) {
