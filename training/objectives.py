@@ -13,6 +13,8 @@ from snnface.training.recipe import Losses
 
 #: In units of the labels' own spread, so that 1 is the error of answering the mean.
 Spread = dict[str, Tensor]
+#: Below this error, in the same units, a landmark's loss is quadratic.
+QUADRATIC = 0.2
 
 
 def loss_terms(
@@ -39,16 +41,18 @@ def loss_terms(
     if weights.expression and (targets.expression >= 0).any():
         terms["expression"] = weights.expression * F.cross_entropy(expression, targets.expression, ignore_index=-1)
 
-    def frames(name: str, truth: Tensor) -> Tensor:
+    def errors(name: str, truth: Tensor) -> tuple[Tensor, Tensor]:
         answer = at_times(answers[name], targets.frame_clip, targets.frame_t_us, step_us)
-        return ((answer - truth.flatten(1)) / spread[name]).square().mean()
+        return answer / spread[name], truth.flatten(1) / spread[name]
 
     if weights.landmarks:
-        terms["landmarks"] = weights.landmarks * frames("landmarks", targets.landmarks)
+        terms["landmarks"] = weights.landmarks * _distance(*errors("landmarks", targets.landmarks))
     if weights.teacher_landmarks and targets.teacher_landmarks is not None:
-        terms["teacher_landmarks"] = weights.teacher_landmarks * frames("landmarks", targets.teacher_landmarks)
+        terms["teacher_landmarks"] = weights.teacher_landmarks * _distance(
+            *errors("landmarks", targets.teacher_landmarks)
+        )
     if weights.coefficients and targets.coefficients is not None:
-        terms["coefficients"] = weights.coefficients * frames("coefficients", targets.coefficients)
+        terms["coefficients"] = weights.coefficients * F.mse_loss(*errors("coefficients", targets.coefficients))
     if weights.soft_labels and targets.soft_au is not None and targets.soft_expression is not None:
         soft = _divergence(au, targets.soft_au, targets.au, weights.temperature)
         soft = soft + _divergence(expression, targets.soft_expression, targets.expression, weights.temperature)
@@ -59,6 +63,12 @@ def loss_terms(
         excess = sum((r.mean() - weights.rate_target for r in busy), rates[0].new_zeros(()))
         terms["rate"] = weights.rate * excess / weights.rate_target
     return terms
+
+
+def _distance(answer: Tensor, truth: Tensor) -> Tensor:
+    """Huber's loss over :data:`QUADRATIC`: absolute but for small errors. Frames before anything has moved, where
+    nobody can know the place of the face, would else decide the gradient."""
+    return F.smooth_l1_loss(answer, truth, beta=QUADRATIC)
 
 
 def _divergence(student: Tensor, teacher: Tensor, label: Tensor, temperature: float) -> Tensor:

@@ -39,9 +39,9 @@ class Losses(_Section):
 
     au: float = Field(1.0, ge=0, description="cross-entropy of the clip's action unit")
     expression: float = Field(1.0, ge=0, description="cross-entropy of the clip's expression")
-    landmarks: float = Field(1.0, ge=0, description="per-frame squared error to the labelled landmarks, normalised")
+    landmarks: float = Field(1.0, ge=0, description="per-frame error to the labelled landmarks, normalised: absolute, and quadratic where small")
     coefficients: float = Field(0.0, ge=0, description="per-frame squared error to the teacher's face coefficients")
-    teacher_landmarks: float = Field(0.0, ge=0, description="per-frame squared error to the teacher's landmarks")
+    teacher_landmarks: float = Field(0.0, ge=0, description="the same to the teacher's landmarks")
     soft_labels: float = Field(0.0, ge=0, description="Kullback-Leibler divergence to the teacher's classes")
     temperature: float = Field(2.0, gt=0, description="temperature of the soft labels")
     rate: float = Field(0.0, ge=0, description="weight of the spike-rate penalty")
