@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from snnface.errors import InputError
 from snnface.events import pack
 from snnface.files import write_json
-from snnface.training.bench import floor, integer, reading, streaming, training
+from snnface.training.bench import cuda, floor, integer, reading, streaming, training
 from snnface.training.bench.cells import there_and_back
 from snnface.training.bench.commands import app
 from snnface.training.bench.compare import Settings, chosen, compare
@@ -118,17 +118,29 @@ def test_people_follow_one_another_in_a_stream(tmp_path: Path) -> None:
     assert np.array_equal(one_after_another[3:, 0], side_by_side[:, 1])
 
 
-@pytest.mark.parametrize("name", [n for n in training.IMPLEMENTATIONS if "compile" not in n and "floor" not in n])
-def test_every_implementation_computes_the_same_training_steps(name: str, tiny: tuple[Problem, Path]) -> None:
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        pytest.param(i.name, device, marks=on_cuda if device == "cuda" else ())
+        for i in training.IMPLEMENTATIONS.values()
+        for device in i.devices
+        if "compile" not in i.name and i.role != "floor"
+    ],
+)
+def test_every_implementation_computes_the_same_training_steps(
+    name: str, device: str, tiny: tuple[Problem, Path]
+) -> None:
     """Three losses: the first shows the forward pass, the others what the gradients did."""
-    implementation = training.IMPLEMENTATIONS[name]
+    implementation = training.IMPLEMENTATIONS[name].on(device)
     if not implementation.installed:
         pytest.skip(f"{name} is not here")
+    if device == "cuda":
+        cuda.full_precision()
     reference = training.IMPLEMENTATIONS["snnface torch"].prepare(tiny[1], {})()
     expected = [reference().value for _ in range(3)]
     assert expected[0] == pytest.approx(tiny[0].facts["loss"], rel=1e-5)
     for form in implementation.forms:
-        step = implementation.prepare(tiny[1], form)()
+        step = implementation.prepare(tiny[1], form | {"device": device})()
         losses = [step().value for _ in range(3)]
         assert losses[0] == pytest.approx(expected[0], rel=1e-5)
         if implementation.gradient == "exact" and name != "norse":  # its surrogate is another one

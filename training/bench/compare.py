@@ -45,7 +45,7 @@ def chosen(
     ------
     InputError: a peer is unknown.
     """
-    there = [i for i in table.values() if device in i.devices]
+    there = [i.on(device) for i in table.values() if device in i.devices]
     peers = [i for i in there if i.role == "peer"]
     for name in against or []:
         if not any(_means(name, i) for i in peers):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -32,7 +32,8 @@ class Implementation:
 
     ``requires``: the module that must be installed; ``available``: what else must be true; ``forms``: options among
     which the fastest is looked for before it is measured, the usual one first; ``gradient``: "exact", "sparse" or
-    None; ``devices``: where it can compute, which the option ``device`` tells (cpu where it is not given).
+    None; ``devices``: where it can compute, which the option ``device`` tells (cpu where it is not given);
+    ``cuda_forms``: the forms on a CUDA device, where they are others.
     """
 
     name: str
@@ -43,6 +44,11 @@ class Implementation:
     forms: tuple[dict[str, Any], ...] = ({},)
     available: Callable[[], bool] = lambda: True
     devices: tuple[str, ...] = ("cpu",)
+    cuda_forms: tuple[dict[str, Any], ...] = ()
+
+    def on(self, device: str) -> Implementation:
+        """The same in the forms for a device."""
+        return replace(self, forms=self.cuda_forms or self.forms) if device == "cuda" else self
 
     @property
     def installed(self) -> bool:
