@@ -79,7 +79,9 @@ class Architecture(_Config):
     tau_syn_us: float = Field(20_000, gt=0, description="time constant of every synaptic current, µs")
     tau_readout_us: float = Field(200_000, gt=0, description="membrane time constant of the readout, µs")
     tau_landmarks_us: float | None = Field(
-        None, gt=0, description="that of the rows which follow the face: landmarks and coefficients; else as the others"
+        None,
+        gt=0,
+        description="that of the rows which follow the face: landmarks and coefficients; else as the others",
     )
     input_mode: Literal["exact", "graded", "unary"] = Field(
         "graded", description="ages of events as they are, rounded to the chip's payloads, or left out"
@@ -209,7 +211,9 @@ class Encoder(nn.Module):
         if c.learn_threshold and spiking:
             learned.append("threshold")
         alpha = math.exp(-c.step_us / c.tau_syn_us)
-        beta = (-c.step_us / tau_mem_us).exp() if isinstance(tau_mem_us, Tensor) else math.exp(-c.step_us / tau_mem_us)
+        beta = (
+            (-c.step_us / tau_mem_us).exp() if isinstance(tau_mem_us, Tensor) else math.exp(-c.step_us / tau_mem_us)
+        )
         self.synapses.append(Synapses(weight))
         self.neurons.append(Neurons(alpha, beta, c.threshold, shape[0], learned))
         self.shapes.append(shape)

@@ -480,7 +480,7 @@ def test_positions_that_wake_late_know_nothing_of_the_clip_before(level: str) ->
 def test_kernels_that_halve_the_picture(
     padding: tuple[int, int], size: tuple[int, int], learned: bool, level: str
 ) -> None:
-    """What a 3x3 kernel of stride 2 sends back is filtered, wherever its tiles begin; late positions need less of it."""
+    """What a 3x3 kernel of stride 2 sends back is filtered, wherever its tiles begin; late positions need less."""
     alpha = Parameter(0.2, 0.5, learned=learned)
     first = Plan(20, (1, 1), Conv(), alpha, surrogate=Surrogate("atan", 2.0))
     second = Plan(33, (3, 3), Conv((2, 2), padding), alpha, surrogate=Surrogate("triangle", 1.0))
@@ -667,8 +667,8 @@ def kept_bytes(trace: Trace) -> int:
 @built
 @pytest.mark.parametrize("level", LEVELS)
 def test_memory_grows_by_spikes_and_states_alone(level: str) -> None:
-    """A bit a neuron-step, and a state of one or two floats for every 32 of them but the first; what could be computed
-    again is kept beside them up to a limit."""
+    """A bit a neuron-step, and a state of one or two floats for every 32 of them but the first; what could be
+    computed again is kept beside them up to a limit."""
     plans = (
         Plan(16, (3, 3), Conv((2, 2), (1, 1))),
         Plan(48, (3, 3), Conv(padding=(1, 1)), alpha=Parameter(0.0, 0.0)),

@@ -39,7 +39,11 @@ class Losses(_Section):
 
     au: float = Field(1.0, ge=0, description="cross-entropy of the clip's action unit")
     expression: float = Field(1.0, ge=0, description="cross-entropy of the clip's expression")
-    landmarks: float = Field(1.0, ge=0, description="per-frame error to the labelled landmarks, normalised: absolute, and quadratic where small")
+    landmarks: float = Field(
+        1.0,
+        ge=0,
+        description="per-frame error to the labelled landmarks: absolute, quadratic where small",
+    )
     coefficients: float = Field(0.0, ge=0, description="per-frame squared error to the teacher's face coefficients")
     teacher_landmarks: float = Field(0.0, ge=0, description="the same to the teacher's landmarks")
     soft_labels: float = Field(0.0, ge=0, description="Kullback-Leibler divergence to the teacher's classes")

@@ -108,8 +108,8 @@ def measure(x: _Frames, weights: Sequence[np.ndarray], labels: np.ndarray, workl
 
     ``loss``: cross-entropy of the batch; ``rates``: mean rate of each layer; ``adds``: of each layer, the additions
     that its input's spikes ask for (fan-out as it is, borders included); ``near``: of each layer, the share of
-    neuron-steps within the compact surrogate's support; ``flow``: the share to which a gradient comes back from those,
-    through a membrane that nothing has reset to zero since; ``spikes``: of the last layer at each step.
+    neuron-steps within the compact surrogate's support; ``flow``: the share to which a gradient comes back from
+    those, through a membrane that nothing has reset to zero since; ``spikes``: of the last layer at each step.
     """
     torch_weights = [torch.from_numpy(w) for w in weights]
     fan_out = [_fan_out(workload, i) for i in range(len(workload.channels))]
