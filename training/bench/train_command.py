@@ -21,7 +21,7 @@ from snnface.training.bench.workload import CASES, Workload
 #: Relative: peers add in another order.
 LOSS_TOLERANCE = 1e-4
 #: Steps of a turn; on a CUDA device they take milliseconds.
-TURN = {"cpu": 1, "cuda": 10}
+TURN = {"cpu": 2, "cuda": 10}
 
 
 def train(

@@ -36,6 +36,9 @@ from snnface.training.bench.workload import (
     Problem,
 )
 
+#: Steps whose losses are compared.
+LEARNING_STEPS = 3
+
 
 def _peer(module: str, network: str, compiled: bool) -> Callable[[Path, dict[str, Any]], Start]:
     def prepare(problem: Path, options: dict[str, Any]) -> Start:
@@ -69,11 +72,20 @@ def imported(device: str, compiled: bool = False) -> None:
 
 
 def training_step(rates: Callable[[], Tensor], parameters: Sequence[Tensor], head: Tensor, labels: Tensor) -> Step:
-    """A step of Adam on the cross-entropy of ``rates() @ headᵀ``; its number is the loss before the step."""
+    """A step of Adam on the cross-entropy of ``rates() @ headᵀ``; its number is the loss before the step.
+
+    The first steps learn: their losses show that the gradients are the right ones. Then the learning rate is 0, which
+    is the same work: neurons that went on learning would soon spike at another rate than the one they were scaled to.
+    """
     learned = [p for p in parameters if p.requires_grad]
     optimiser = torch.optim.Adam(learned, lr=1e-3)
+    done = 0
 
     def step() -> Done:
+        nonlocal done
+        if done == LEARNING_STEPS:
+            optimiser.param_groups[0]["lr"] = 0.0
+        done += 1
         optimiser.zero_grad(set_to_none=True)
         begin = time.perf_counter()
         loss = F.cross_entropy(rates() @ head.T, labels)
