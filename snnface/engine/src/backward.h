@@ -332,7 +332,7 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
     parallel(n, [&](int thread, int threads) {
       NoDenormals quick;
       Work work = make_work(run, true);
-      for (int clip = thread; clip < run.clips; clip += threads) {
+      for (int clip : run.shares[thread]) {
         for (int block = run.blocks - 1; block >= 0; block--)
           for (int l = layers - 1; l >= 0; l--)
             backward_layer(run, l, clip, block, {0, 1, 0, 1}, given, work, scratch[thread]);
@@ -353,12 +353,17 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
   for (int l = 0; l < layers; l++) {
     const Layer &a = run.layers[l];
     parallel(n, [&](int thread, int threads) {
-      each_weight(a, thread, threads, [&](int o, int count, int row, size_t i, size_t stride) {
-        const size_t at = (size_t(o / GROUP) * (a.rows + PADDING) + row) * GROUP + o % GROUP;
-        float sum[GROUP] = {};
-        for (const Scratch &s : scratch)
-          for (int j = 0; j < count; j++) sum[j] += s.weight[l][at + j];
-        for (int j = 0; j < count; j++) out[l].weight[i + j * stride] = sum[j];
+      each_block(a, thread, threads, [&](const WeightBlock &b, float *tile, size_t stride) {
+        for (int k = 0; k < a.taps; k++)
+          for (int c = 0; c < b.ins; c++) {
+            const size_t at = (size_t(b.out / GROUP) * (a.rows + PADDING) + b.row(a, k, c)) * GROUP + b.out % GROUP;
+            float sum[GROUP] = {};
+            for (const Scratch &s : scratch)
+              for (int j = 0; j < b.outs; j++) sum[j] += s.weight[l][at + j];
+            for (int j = 0; j < b.outs; j++) tile[j * stride + c * a.taps + k] = sum[j];
+          }
+        for (int j = 0; j < b.outs; j++)
+          std::copy_n(tile + j * stride, b.ins * a.taps, out[l].weight + b.index + j * b.rows);
       });
     });
     for (int i = 1; i < n; i++)

@@ -100,7 +100,7 @@ inline void forward(Run &run) {
       scratch.push_back(make_scratch(run, false));
       scratch[0].arena = &run.arenas[thread];
       Work work = make_work(run, false);
-      for (int clip = thread; clip < run.clips; clip += threads) {
+      for (int clip : run.shares[thread]) {
         find_needed(run, clip);
         for (auto &c : scratch[0].counts) c.clear();
         for (int block = 0; block < run.blocks; block++) {

@@ -80,20 +80,29 @@ SNN_INLINE void sources(const snn_layer &l, int y, int x, F f) {
 
 inline int rounded(int n, int to) { return (n + to - 1) / to * to; }
 
-// Calls f(out channel, count, row, index, stride) for runs of up to 16 out channels that share a row and a group of 16:
-// their weights stand at index, index + stride, … in the caller's order. A thread takes its share of the out channels.
+// A block of weights: up to 16 out channels and 16 source channels of their group, through all taps.
+struct WeightBlock {
+  int out, outs;       // first out channel, and how many
+  int in, ins;         // the same of the source, counted in the whole layer
+  size_t index, rows;  // where the block begins in the caller's order, and from one out channel to the next there
+
+  int row(const Layer &l, int tap, int i) const { return tap * l.in_stride + in + i; }
+};
+
+// f(block, tile, stride) for all blocks; a thread takes its share. `tile` is for the block in the caller's order, out
+// channels `stride` apart: rows of the caller's own often lie where they drive each other out of the cache.
 template <class F>
-inline void each_weight(const Layer &l, int thread, int threads, F f) {
-  const snn_layer &is = l.is;
-  const int in = is.in_c / is.groups, out = is.out_c / is.groups, taps = l.taps;
-  const size_t stride = size_t(in) * taps;
-  for (int first = thread * GROUP; first < is.out_c; first += threads * GROUP)
-    for (int o = first, end = 0; o < std::min(first + GROUP, is.out_c); o = end) {
-      end = std::min({first + GROUP, is.out_c, (o / out + 1) * out});
-      for (int c0 = 0; c0 < in; c0 += GROUP)  // blocks that fit the cache in both orders
-        for (int k = 0; k < taps; k++)
-          for (int c = c0; c < std::min(c0 + GROUP, in); c++)
-            f(o, end - o, k * l.in_stride + o / out * in + c, (size_t(o) * in + c) * taps + k, stride);
+inline void each_block(const Layer &l, int thread, int threads, F f) {
+  const int in = l.is.in_c / l.is.groups, out = l.is.out_c / l.is.groups, taps = l.taps;
+  const size_t stride = size_t(GROUP) * taps + GROUP;
+  Buffer<float> tile(GROUP * stride, false);
+  for (int first = thread * GROUP; first < l.is.out_c; first += threads * GROUP)
+    for (int o = first, end = 0; o < std::min(first + GROUP, l.is.out_c); o = end) {
+      end = std::min({first + GROUP, l.is.out_c, (o / out + 1) * out});
+      for (int c = 0; c < in; c += GROUP)
+        f(WeightBlock{o, end - o, o / out * in + c, std::min(GROUP, in - c), (size_t(o) * in + c) * taps,
+                      size_t(in) * taps},
+          tile.get(), stride);
     }
 }
 

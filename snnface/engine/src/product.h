@@ -52,7 +52,8 @@ SNN_INLINE void tiles(const Tap *taps, int n, int from, int to, int channels, in
 }
 
 // Rows of a tile: what the registers hold, and whole tiles in a block.
-constexpr int TILE_ROWS = LANES == 16 ? 8 : LANES == 8 ? 4 : 2;
+template <int G>
+constexpr int TILE_ROWS = LANES == 16 ? 16 / G : LANES == 8 ? 4 : 2;
 
 }  // namespace detail
 
@@ -61,7 +62,7 @@ constexpr int TILE_ROWS = LANES == 16 ? 8 : LANES == 8 ? 4 : 2;
 template <int G>
 inline void product(const Tap *taps, int n, int from, int to, int channels, int stride, const float *start,
                     const float *more, float *out, int out_stride) {
-  detail::tiles<detail::TILE_ROWS, G>(taps, n, from, to, channels, stride, start, more, out, out_stride);
+  detail::tiles<detail::TILE_ROWS<G>, G>(taps, n, from, to, channels, stride, start, more, out, out_stride);
 }
 
 namespace detail {

@@ -47,6 +47,7 @@ struct Run {
   std::vector<Cells> cells;  // of each clip
   std::vector<Kept> kept;    // of each layer
   std::vector<Arena> arenas; // of each thread
+  std::vector<std::vector<int>> shares;  // clips of each thread, where it takes whole ones
   int clips, steps, blocks, threads;
   bool keeps;  // whether the way back will come
   const int64_t limit = keep;
@@ -203,5 +204,20 @@ inline Work make_work(const Run &run, bool gradients) {
 
 // Whether each thread takes whole clips (no waiting) or all of them share one clip's rows.
 inline bool clip_by_clip(int clips, int threads) { return clips % threads == 0 || clips >= 4 * threads; }
+
+// Clips by thread: the one with the most events to whom has the fewest so far.
+inline void share_clips(Run &run) {
+  std::vector<int> order(run.clips);
+  for (int i = 0; i < run.clips; i++) order[i] = i;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return run.cells[a].place.size() > run.cells[b].place.size(); });
+  std::vector<size_t> events(run.threads);
+  run.shares.resize(run.threads);
+  for (int clip : order) {
+    const size_t least = std::min_element(events.begin(), events.end()) - events.begin();
+    run.shares[least].push_back(clip);
+    events[least] += run.cells[clip].place.size() + 1;
+  }
+}
 
 }  // namespace snn

@@ -30,6 +30,7 @@ using Word = uint16_t;
 typedef float vfloat __attribute__((vector_size(LANES * 4)));
 typedef float vfloat_any __attribute__((vector_size(LANES * 4), aligned(4)));
 typedef int32_t vint __attribute__((vector_size(LANES * 4)));
+typedef int32_t vint_any __attribute__((vector_size(LANES * 4), aligned(4)));
 
 struct Group {
   vfloat part[PARTS];

@@ -5,6 +5,7 @@
 // miss is made up in closed form when they are next touched. The readout is computed in every step.
 #pragma once
 #include <memory>
+#include <type_traits>
 
 #include "api.h"
 #include "stream_decay.h"
@@ -23,7 +24,9 @@ namespace snn {
 struct StreamScratch {
   InputSums input;
   Active active[2];
-  Buffer<float> sums;  // zero between layers
+  Routes routes;
+  std::vector<int64_t> missed;  // steps that each awake position has slept through
+  Buffer<float> sums;           // zero between layers
 };
 
 inline StreamScratch &stream_scratch() {
@@ -95,19 +98,39 @@ class LazyLayer {
   }
 
   // One step: spikes are written to `spikes`, which may not be `from`.
-  void step(LazyState *s, int64_t step, const Active &from, Active *spikes) const {
-    for (int p : s->awake) decay(s, p, step);
-    synapses.add(from, decay_.current ? s->u.get() : s->v.get(), [&](int p) {
+  void step(LazyState *s, int64_t step, const Active &from, StreamScratch *scratch, Active *spikes) const {
+    std::vector<int64_t> &missed = scratch->missed;
+    missed.clear();
+    auto touch = [&](int p) {
+      missed.push_back(step - s->seen[p]);
+      s->seen[p] = step + 1;
+    };
+    auto wake = [&](int p) {
       if (s->seen[p] > step) return;
-      decay(s, p, step);
       s->awake.push_back(p);
-    });
+      touch(p);
+    };
+    for (int p : s->awake) touch(p);
     spikes->clear(false);
-    size_t awake = 0;
-    for (int p : s->awake) {
-      fire(s, p, spikes);
-      if (stays_awake(*s, p)) s->awake[awake++] = p;
+    if (synapses.routes()) {
+      synapses.route(from, &scratch->routes, wake);
+      for (size_t i = 0; i < s->awake.size(); i++) {
+        const uint32_t n = synapses.rows(from, s->awake[i], &scratch->routes);
+        from.valued ? compute<true>(s, s->awake[i], missed[i], scratch->routes, n, spikes)
+                    : compute<false>(s, s->awake[i], missed[i], scratch->routes, n, spikes);
+      }
+    } else {
+      for (size_t i = 0; i < s->awake.size(); i++) decay(s, s->awake[i], missed[i]);
+      synapses.add(from, decay_.current ? s->u.get() : s->v.get(), [&](int p) {
+        const size_t before = missed.size();
+        wake(p);
+        if (missed.size() > before) decay(s, p, missed.back());
+      });
+      for (int p : s->awake) fire(s, p, spikes);
     }
+    size_t awake = 0;
+    for (int p : s->awake)
+      if (stays_awake(*s, p)) s->awake[awake++] = p;
     s->awake.resize(awake);
   }
 
@@ -148,23 +171,53 @@ class LazyLayer {
   float *u(const LazyState &s, int p) const { return decay_.current ? &s.u[size_t(p) * width()] : nullptr; }
   float *v(const LazyState &s, int p) const { return &s.v[size_t(p) * width()]; }
 
-  SNN_INLINE void decay(LazyState *s, int p, int64_t step) const {
-    decay_.until(u(*s, p), v(*s, p), width(), step - s->seen[p]);
-    s->seen[p] = step + 1;
+  void decay(LazyState *s, int p, int64_t missed) const { decay_.until(u(*s, p), v(*s, p), width(), missed); }
+
+  // Decays, input of n rows and spikes of one position.
+  template <bool VALUED>
+  void compute(LazyState *s, int p, int64_t missed, const Routes &routes, uint32_t n, Active *spikes) const {
+    float *us = u(*s, p), *vs = v(*s, p);
+    const float *factors = decay_.nearly_until(us, vs, width(), missed);
+    uint32_t *list = spikes->room(width() + GROUP);
+    int fired = 0, c = 0;
+    auto groups = [&](auto count) {
+      constexpr int G = count.value;
+      for (; c + G * GROUP <= width(); c += G * GROUP) {
+        Group current[G], membrane[G];
+        for (int g = 0; g < G; g++) {
+          const int at = c + g * GROUP;
+          membrane[g] = load(vs + at);
+          if (us) current[g] = load(us + at);
+          decay_.apply(factors, at, us ? &current[g] : nullptr, &membrane[g]);
+        }
+        synapses.sum<G, VALUED>(us ? current : membrane, c, routes, n);
+        for (int g = 0; g < G; g++) {
+          const int at = c + g * GROUP;
+          if (us) store(us + at, current[g]);
+          store(vs + at, membrane[g]);
+          fire(us, vs, at, list, &fired);
+        }
+      }
+    };
+    groups(std::integral_constant<int, 8>{});
+    groups(std::integral_constant<int, 4>{});
+    groups(std::integral_constant<int, 1>{});
+    if (fired) spikes->close(p, uint32_t(fired));
   }
 
-  SNN_INLINE void fire(LazyState *s, int p, Active *spikes) const {
-    float *us = u(*s, p), *vs = v(*s, p);
+  // Spikes and resets of a group.
+  SNN_INLINE void fire(const float *us, float *vs, int c, uint32_t *list, int *n) const {
+    const Group threshold = load(&threshold_[c]);
+    Group m = load(vs + c);
+    if (us) m = m + load(us + c);
+    const Word fired = greater(m, threshold);
+    if (us || fired) store(vs + c, subtract_ ? m - where(fired, threshold) : where(Word(~fired), m));
+    if (fired) *n += list_bits(fired, uint32_t(c), list + *n);
+  }
+  void fire(LazyState *s, int p, Active *spikes) const {
     uint32_t *list = spikes->room(width() + GROUP);
     int n = 0;
-    for (int c = 0; c < width(); c += GROUP) {
-      const Group threshold = load(&threshold_[c]);
-      Group m = load(vs + c);
-      if (us) m = m + load(us + c);
-      const Word fired = greater(m, threshold);
-      if (us || fired) store(vs + c, subtract_ ? m - where(fired, threshold) : where(Word(~fired), m));
-      if (fired) n += list_bits(fired, uint32_t(c), list + n);
-    }
+    for (int c = 0; c < width(); c += GROUP) fire(u(*s, p), v(*s, p), c, list, &n);
     if (n) spikes->close(p, uint32_t(n));
   }
 
@@ -248,7 +301,7 @@ SNN_API int32_t snn_stream_tick(void *stream, const snn_event *events, int64_t n
     snn::Active *from = &scratch.active[0], *to = &scratch.active[1];
     if (!scratch.input.active(s.network->coding, s.step, events, n, from)) return int32_t(SNN_STREAM_REFUSED);
     for (size_t i = 0; i < s.layers.size(); i++, std::swap(from, to)) {
-      s.network->layers[i].step(&s.layers[i], s.step, *from, to);
+      s.network->layers[i].step(&s.layers[i], s.step, *from, &scratch, to);
       counts[i] = to->count();
     }
     s.step++;

@@ -45,9 +45,20 @@ class Decay {
   }
 
   // n silent steps, then the decays of one more step, whose input is still to come: u ← α·u, v ← β·v.
-  void until(float *u, float *v, int width, int64_t n) const {
+  void until(float *u, float *v, int width, int64_t n) const { apply(nearly_until(u, v, width, n), u, v, width); }
+
+  // The same but for the factors that are returned, for `apply` to a group at a time.
+  const float *nearly_until(float *u, float *v, int width, int64_t n) const {
     if (n >= BASE) silent(u, v, width, n / BASE * BASE);
-    apply(row(LEVELS, n % BASE), u, v, width);
+    return row(LEVELS, n % BASE);
+  }
+  // To the states of channels c …; `u` nullptr where there are no currents.
+  SNN_INLINE void apply(const float *factors, int c, Group *u, Group *v) const {
+    const float *at = factors + whole_ * c;
+    *v = load(at + columns_) * *v;
+    if (!u) return;
+    *v = *v + load(at + 2 * columns_) * *u;
+    *u = load(at) * *u;
   }
 
   // Whether some channel's membrane may exceed `limit` [width] in a silent step to come: never wrongly false.
@@ -113,15 +124,10 @@ class Decay {
 
   SNN_INLINE void apply(const float *f, float *u, float *v, int width) const {
     for (int c = 0; c < width; c += GROUP) {
-      const float *at = f + whole_ * c;
-      const Group b = load(at + columns_);
-      if (u) {
-        const Group before = load(u + c);
-        store(u + c, load(at) * before);
-        store(v + c, b * load(v + c) + load(at + 2 * columns_) * before);
-      } else {
-        store(v + c, b * load(v + c));
-      }
+      Group us = u ? load(u + c) : splat(0.f), vs = load(v + c);
+      apply(f, c, u ? &us : nullptr, &vs);
+      if (u) store(u + c, us);
+      store(v + c, vs);
     }
   }
 

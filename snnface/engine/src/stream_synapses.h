@@ -1,4 +1,5 @@
-// Event-driven synapses: every active source adds its row of weights to the positions that see it.
+// Event-driven synapses: every active source adds its rows of weights to the positions that see it, at once (`add`) or
+// when a position's turn comes (`route`, then `rows`), so that its sums stay in registers.
 #pragma once
 #include <algorithm>
 #include <vector>
@@ -32,6 +33,17 @@ SNN_INLINE void add_rows(float *sum, const float *rows, size_t width, const uint
   }
   for (int g = 0; g < G; g++) store(sum + g * GROUP, a[g]);
 }
+
+// For each position the sources that reach it, in the order in which they are active. One serves all layers in turn.
+struct Routes {
+  struct Source {
+    uint32_t number, tap;  // in the Active; of the kernel
+  };
+  Buffer<uint32_t> count;  // of each position; zero between steps
+  Buffer<Source> source;   // [position][taps]
+  Buffer<uint32_t> row;    // of the position whose turn it is: numbers of rows
+  Buffer<float> value;     // and what they count
+};
 
 class Synapses {
  public:
@@ -68,6 +80,55 @@ class Synapses {
       walk<false>(from, sums, touch);
   }
 
+  bool routes() const { return is_.groups == 1; }
+
+  // Notes every active source with the positions it reaches, after touch(position).
+  template <class Touch>
+  void route(const Active &from, Routes *to, Touch touch) const {
+    const size_t taps = size_t(is_.kernel[0]) * is_.kernel[1];
+    if (to->count.size() < size_t(positions())) to->count = Buffer<uint32_t>(positions());
+    if (to->source.size() < positions() * taps) to->source = Buffer<Routes::Source>(positions() * taps, false);
+    to->row.grow(taps * is_.in_c + GROUP), to->value.grow(taps * is_.in_c + GROUP);
+    for (size_t i = 0; i < from.position.size(); i++)
+      each_reader(from.position[i], [&](int output, int tap) {
+        touch(output);
+        to->source[output * taps + to->count[output]++] = {uint32_t(i), uint32_t(tap)};
+      });
+  }
+
+  // The rows that reach a position, of which there are so many; forgets them.
+  uint32_t rows(const Active &from, int position, Routes *of) const {
+    const size_t taps = size_t(is_.kernel[0]) * is_.kernel[1];
+    const Routes::Source *source = of->source.get() + position * taps;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < of->count[position]; i++) {
+      const uint32_t begin = from.first[source[i].number], count = from.first[source[i].number + 1] - begin;
+      const uint32_t base = source[i].tap * uint32_t(is_.in_c);
+      for (uint32_t j = 0; j < count; j += LANES)  // whole vectors: a few numbers too many are written over
+        *(vint_any *)&of->row[n + j] = *(const vint_any *)&from.channel[begin + j] + int32_t(base);
+      if (from.valued)
+        for (uint32_t j = 0; j < count; j++) of->value[n + j] = from.value[begin + j];
+      n += count;
+    }
+    of->count[position] = 0;
+    return n;
+  }
+
+  // Adds n such rows to G groups of sums, from channel c on.
+  template <int G, bool VALUED>
+  SNN_INLINE void sum(Group *sums, int c, const Routes &of, uint32_t n) const {
+    const float *weight = weight_.get() + c;
+    for (uint32_t i = 0; i < n; i++) {
+      const float *w = weight + size_t(of.row[i]) * row_;
+      for (int g = 0; g < G; g++) {
+        if constexpr (VALUED)
+          sums[g] = sums[g] + splat(of.value[i]) * load(w + g * GROUP);
+        else
+          sums[g] = sums[g] + load(w + g * GROUP);
+      }
+    }
+  }
+
  private:
   // Along one axis: the outputs that read each input, and through which tap.
   struct Axis {
@@ -95,24 +156,30 @@ class Synapses {
   int row_;                 // channels of a row
   Buffer<float> weight_;    // [ky·kW + kx][source channel][row]
 
+  // f(output, tap) for all outputs that read a position.
+  template <class F>
+  SNN_INLINE void each_reader(int position, F f) const {
+    const Axis &ys = along_[0], &xs = along_[1];
+    const int y = position / is_.in_w, x = position % is_.in_w;
+    for (auto *ry = ys.begin(y); ry != ys.end(y); ry++)
+      for (auto *rx = xs.begin(x); rx != xs.end(x); rx++)
+        f(ry->output * is_.out_w + rx->output, ry->tap * is_.kernel[1] + rx->tap);
+  }
+
   template <bool VALUED, class Touch>
   void walk(const Active &from, float *sums, Touch touch) const {
-    const Axis &ys = along_[0], &xs = along_[1];
     for (size_t i = 0; i < from.position.size(); i++) {
-      const int y = from.position[i] / is_.in_w, x = from.position[i] % is_.in_w;
       const uint32_t begin = from.first[i], end = from.first[i + 1], together = is_.groups == 1 ? end - begin : 1;
-      for (auto *ry = ys.begin(y); ry != ys.end(y); ry++)
-        for (auto *rx = xs.begin(x); rx != xs.end(x); rx++) {
-          const int output = ry->output * is_.out_w + rx->output;
-          touch(output);
-          const float *rows = &weight_[size_t(ry->tap * is_.kernel[1] + rx->tap) * is_.in_c * row_];
-          float *sum = sums + size_t(output) * width;
-          for (uint32_t j = begin; j < end; j += together) {
-            const uint32_t *channel = &from.channel[j];
-            const float *value = VALUED ? &from.value[j] : nullptr;
-            add_wide<VALUED>(sum + start_[*channel], rows, channel, value, together);
-          }
+      each_reader(from.position[i], [&](int output, int tap) {
+        touch(output);
+        const float *rows = &weight_[size_t(tap) * is_.in_c * row_];
+        float *sum = sums + size_t(output) * width;
+        for (uint32_t j = begin; j < end; j += together) {
+          const uint32_t *channel = &from.channel[j];
+          const float *value = VALUED ? &from.value[j] : nullptr;
+          add_wide<VALUED>(sum + start_[*channel], rows, channel, value, together);
         }
+      });
     }
   }
 

@@ -52,6 +52,7 @@ inline Run *run_forward(const snn_layer *layers, int count, const Events &events
                                     steps);
     }
   });
+  share_clips(*run);
   forward(*run);
   return run.release();
 }
