@@ -72,10 +72,10 @@ inline void list_spikes(const Layer &l, const Word *spikes, const int32_t *neede
       row.grow(to.used + size_t(l.rows) + 2 * GROUP + PADDING);
       Row<VALUED> *out = row.get() + to.used;
       for (int w = 0; w < words; w += 2) {
-        const uint32_t both = w + 1 < words ? ~0u : 0xffffu;
+        const bool both = w + 1 < words;
         for (int i = 0; i < n; i++) {
           const Word *at = source[i] + t * words + w;
-          out += list_bits((at[0] | uint32_t(at[1]) << GROUP) & both, base[i] + w * GROUP, out);
+          out += list_bits(at[0] | (both ? uint32_t(at[1]) << GROUP : 0), base[i] + w * GROUP, out);
         }
       }
       for (int q = 0; q < PADDING; q++) out[q] = Row<VALUED>(l.rows + q);
