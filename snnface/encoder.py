@@ -34,10 +34,6 @@ from snnface.synapse import Conv, from_events, from_spikes
 GAIN_LIMIT, GAIN_SPREAD, GAIN_MOST = 1e4, 10.0, 100.0
 
 
-#: Heads that follow the face from step to step.
-FOLLOWING = frozenset(("landmarks", "coefficients"))
-
-
 class _Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -78,11 +74,6 @@ class Architecture(_Config):
     step_us: int = Field(20_000, gt=0, description="length of a step, µs")
     tau_syn_us: float = Field(20_000, gt=0, description="time constant of every synaptic current, µs")
     tau_readout_us: float = Field(200_000, gt=0, description="membrane time constant of the readout, µs")
-    tau_landmarks_us: float | None = Field(
-        None,
-        gt=0,
-        description="that of the rows which follow the face: landmarks and coefficients; else as the others",
-    )
     input_mode: Literal["exact", "graded", "unary"] = Field(
         "graded", description="ages of events as they are, rounded to the chip's payloads, or left out"
     )
@@ -139,15 +130,13 @@ class Synapses(nn.Module):
 
 
 class Neurons(nn.Module):
-    """Decays and threshold of one layer, each one number, or one a channel ``[C]`` where it is learned or differs.
+    """Decays and threshold of one layer, each one number, or where it is learned one a channel ``[C]``.
 
     What is learned is the distance from the number at the start, in logits of a decay and in the logarithm of a
     threshold: 0 at the start (where weight decay leads back to), and a decay stays within 0..1, a threshold positive.
     """
 
-    def __init__(
-        self, alpha: float, beta: float | Tensor, threshold: float, channels: int, learned: Collection[str]
-    ) -> None:
+    def __init__(self, alpha: float, beta: float, threshold: float, channels: int, learned: Collection[str]) -> None:
         super().__init__()
         self.start = {"alpha": alpha, "beta": beta, "threshold": threshold}
         for name in learned:
@@ -160,7 +149,7 @@ class Neurons(nn.Module):
             return start
         if name == "threshold":
             return start * shift.exp()
-        return torch.sigmoid(torch.logit(torch.as_tensor(start).to(shift)) + shift)
+        return torch.sigmoid(torch.logit(shift.new_tensor(start)) + shift)
 
 
 class Encoder(nn.Module):
@@ -187,21 +176,9 @@ class Encoder(nn.Module):
             self._add(weight, shape, conv.tau_mem_us)
         for dense in config.dense:
             self._add((dense.features, math.prod(self.shapes[-1])), (dense.features,), dense.tau_mem_us)
-        self._add((rows, math.prod(self.shapes[-1])), (rows,), self._readout_taus(rows), spiking=False)
+        self._add((rows, math.prod(self.shapes[-1])), (rows,), config.tau_readout_us, spiking=False)
 
-    def _readout_taus(self, rows: int) -> float | Tensor:
-        """Membrane time constant of the readout, or where they differ of each row."""
-        c = self.config
-        if c.tau_landmarks_us is None:
-            return c.tau_readout_us
-        taus = torch.full((rows,), c.tau_readout_us)
-        for name in FOLLOWING.intersection(self.heads):
-            taus[self.heads[name].start : self.heads[name].stop] = c.tau_landmarks_us
-        return taus
-
-    def _add(
-        self, weight: tuple[int, ...], shape: tuple[int, ...], tau_mem_us: float | Tensor, spiking: bool = True
-    ) -> None:
+    def _add(self, weight: tuple[int, ...], shape: tuple[int, ...], tau_mem_us: float, spiking: bool = True) -> None:
         """Append a layer with weights and neurons of these shapes."""
         c = self.config
         learned = []
@@ -210,10 +187,7 @@ class Encoder(nn.Module):
             learned = ["alpha", "beta"] if self.synapses else ["beta"]
         if c.learn_threshold and spiking:
             learned.append("threshold")
-        alpha = math.exp(-c.step_us / c.tau_syn_us)
-        beta = (
-            (-c.step_us / tau_mem_us).exp() if isinstance(tau_mem_us, Tensor) else math.exp(-c.step_us / tau_mem_us)
-        )
+        alpha, beta = (math.exp(-c.step_us / tau) for tau in (c.tau_syn_us, tau_mem_us))
         self.synapses.append(Synapses(weight))
         self.neurons.append(Neurons(alpha, beta, c.threshold, shape[0], learned))
         self.shapes.append(shape)
