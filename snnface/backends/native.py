@@ -26,6 +26,8 @@ from snnface.network import Network, conv_shape
 from snnface.synapse import Conv
 
 _SURROGATES = ("fast_sigmoid", "atan", "triangle")
+#: Columns and channels of the input.
+WIDEST = (1 << 16) - 1
 _Pair = ctypes.c_int32 * 2
 
 
@@ -92,6 +94,9 @@ def run(batch: EventBatch | InputSpikes, coding: Coding, layers: Sequence[Layer]
     if reason:
         raise InputError("backend native", reason, "Use the backend torch for it")
     events = _cells(batch) if isinstance(batch, InputSpikes) else _events(batch, coding, steps)
+    if max(events.shape[2], events.shape[4]) > WIDEST:
+        what = f"is {events.shape[4]} pixels wide with {events.shape[2]} channels, the engine counts to {WIDEST}"
+        raise InputError("batch", what, "Use the backend torch for it")
     shapes = layer_shapes(events.shape[2:], layers)
     parameters = [
         tensor for layer in layers for tensor in (layer.weight, *(_channels(p, layer) for p in _neuron(layer)))

@@ -71,6 +71,13 @@ def reason() -> str:
     return f"The native engine does not load ({_failure('portable')}), torch does its work more slowly. {FIX}"
 
 
+def trim() -> None:
+    """Hand the memory that the engine holds for its next run back to the system."""
+    engine = library()
+    if engine is not None:
+        engine.snn_trim()
+
+
 @functools.cache
 def tell_once() -> None:
     """Say on standard error, once in a process, that the engine is missing; silent where it is switched off."""

@@ -20,6 +20,8 @@ class Done(NamedTuple):
     seconds: float | None = None
 
 
+#: First steps whose numbers are in the answer.
+SHOWN_STEPS = 3
 #: Computes one step.
 Step = Callable[[], Done]
 #: Builds networks and buffers. What it takes of memory counts; what was imported and read before does not.

@@ -14,7 +14,7 @@ import torch
 from rich.table import Table
 
 from snnface.training.bench import cuda
-from snnface.training.bench.implementation import Implementation
+from snnface.training.bench.implementation import SHOWN_STEPS, Implementation
 from snnface.training.bench.turns import Outcome
 
 
@@ -71,7 +71,7 @@ def row(
     found |= {
         "status": "ok" if same(outcome.values) else "differs",
         "value": outcome.values[0],
-        "values": outcome.values[:3],
+        "values": outcome.values[:SHOWN_STEPS],
         "median_ms": statistics.median(seconds) * 1e3,
         "p99_ms": float(np.percentile(seconds, 99)) * 1e3,
         "first_ms": None if outcome.first_s is None else outcome.first_s * 1e3,

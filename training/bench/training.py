@@ -22,7 +22,7 @@ from snnface.neuron import Lif
 from snnface.surrogate import Surrogate
 from snnface.synapse import Conv
 from snnface.training.bench import cuda, floor
-from snnface.training.bench.implementation import Done, Implementation, Start, Step
+from snnface.training.bench.implementation import SHOWN_STEPS, Done, Implementation, Start, Step
 from snnface.training.bench.peers.network import ORDERS
 from snnface.training.bench.workload import (
     BETA,
@@ -35,9 +35,6 @@ from snnface.training.bench.workload import (
     THRESHOLD,
     Problem,
 )
-
-#: Steps whose losses are compared.
-LEARNING_STEPS = 3
 
 
 def _peer(module: str, network: str, compiled: bool) -> Callable[[Path, dict[str, Any]], Start]:
@@ -83,7 +80,7 @@ def training_step(rates: Callable[[], Tensor], parameters: Sequence[Tensor], hea
 
     def step() -> Done:
         nonlocal done
-        if done == LEARNING_STEPS:
+        if done == SHOWN_STEPS:
             optimiser.param_groups[0]["lr"] = 0.0
         done += 1
         optimiser.zero_grad(set_to_none=True)

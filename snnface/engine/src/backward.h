@@ -229,7 +229,9 @@ class BackwardBlock {
     const int p = y * wide + x, from = from_of(y, x);
     float *g = place(c.chunk, y, x), *membrane = scratch.membrane.get();
     float *current = a.is.learn ? scratch.current.get() : nullptr;
-    again(c, y, x, state, {nullptr, 0, nullptr, membrane, current, nullptr, nullptr});
+    Notes notes;
+    notes.membrane = membrane, notes.current = current;
+    again(c, y, x, state, notes);
     if (n)
       product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, g, stride);
     if (!a.is.spiking)
@@ -254,8 +256,9 @@ class BackwardBlock {
     } else {
       scratch.near.grow(1, 1, G), scratch.near.distance.grow(STEPS * W);
       bits = scratch.near.bits.get(), distance = scratch.near.distance.get();
-      near = again(c, y, x, state,
-                   {nullptr, 0, nullptr, nullptr, nullptr, scratch.near.bits.get(), scratch.near.distance.get()});
+      Notes notes;
+      notes.near = scratch.near.bits.get(), notes.distance = scratch.near.distance.get();
+      near = again(c, y, x, state, notes);
     }
     float *packed = scratch.packed.get(), *dense = scratch.membrane.get();
     if (n && near * SPARSE_BELOW < (steps - from) * W) {

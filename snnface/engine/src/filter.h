@@ -65,7 +65,7 @@ inline void filtered(const float *const outputs[3][3], const float *weights, int
                      float *const inputs[FILTER_SIDE][FILTER_SIDE], int input_stride, Filter &scratch) {
   constexpr int W = G * GROUP;
   const size_t size = size_t(STEPS) * stride, begin = size_t(from) * stride, used = size_t(to - from) * stride;
-  scratch.gradients.grow(14 * size);
+  scratch.gradients.grow(14 * size);  // two differences in each of three columns, two in each of four rows
   if (scratch.zeros.size() < size) scratch.zeros = Buffer<float>(size);
   scratch.shared.grow((1 + FILTER_SIDE) * STEPS * W);
   float *free = scratch.gradients.get();

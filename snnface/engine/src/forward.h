@@ -37,13 +37,13 @@ void forward_rows(Run &run, int l, int clip, int block, Share share, Work &work,
         const bool fresh = block == 0 || needed[p] >= begin;
         Word *out = spikes + size_t(p) * STEPS * a.words() + chunk * G;
         const size_t at = (size_t(chunk) * positions + p) * a.width;
-        const Notes notes{out,
-                          a.words(),
-                          counts,
-                          a.is.spiking ? nullptr : scratch.membrane.get(),
-                          nullptr,
-                          notes_near ? near.bits.get() + i * STEPS * G : nullptr,
-                          notes_near ? near.distance.get() + near.used : nullptr};
+        Notes notes;
+        notes.spikes = out, notes.stride = a.words(), notes.counts = counts;
+        if (!a.is.spiking) notes.membrane = scratch.membrane.get();
+        if (notes_near) {
+          notes.near = near.bits.get() + i * STEPS * G;
+          notes.distance = near.distance.get() + near.used;
+        }
         near.used += forward_position<G, VALUED, CURRENT>(
             neurons, a.chunk_weight(chunk), patches.of(x), rows_of<VALUED>(patches).get(), patches.value.get(), from,
             steps, fresh, CURRENT ? work.u[l].get() + at : nullptr, work.v[l].get() + at, notes);

@@ -21,11 +21,11 @@ inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients
   l.rows = l.taps * l.in_stride;
   l.valued = !before || l.rows + PADDING > UINT16_MAX;
   l.weight = Buffer<float>(l.chunks * l.chunk_weights());
-  const bool back = gradients && before, single = back && before->is.surrogate == TRIANGLE;
+  const bool back = gradients && before, single = back && compact(before->is);
   if (back) l.down = Buffer<float>(size_t(l.rows) * l.out_stride);
   if (single) l.across = Buffer<float>(size_t(l.rows) * l.out_stride);
   const size_t tap = size_t(l.out_stride) * (before ? before->width : 0);
-  if (back && filters(is) && !compact(before->is)) l.filter = Buffer<float>(before->chunks * 16 * tap, false);
+  if (back && !single && filters(is)) l.filter = Buffer<float>(before->chunks * 16 * tap, false);
   parallel(threads, [&](int thread, int n) {
     const int width = back ? before->width : 1, taps = l.taps;
     each_block(l, thread, n, [&](const WeightBlock &b, float *tile, size_t stride) {

@@ -51,6 +51,7 @@ class Spare {
       }
     std::free(block);
   }
+  size_t held() const { return held_; }
   // Hands everything back to the system.
   void clear() {
     std::lock_guard<std::mutex> guard(lock_);

@@ -42,12 +42,13 @@ SNN_INLINE void gather(const float *weight, const Row<VALUED> *row, const float 
 
 // What a run of neurons writes down besides, where not null.
 struct Notes {
-  Word *spikes;              // per step and group, `stride` apart
-  int stride;
-  Group *counts;             // spikes by channel, added to
-  float *membrane, *current; // v before the reset and u, [STEPS][width]
-  Word *near;                // [STEPS][G]: which neurons are within reach of their threshold
-  float *distance;           // v − θ of those, by step and channel
+  Word *spikes = nullptr;     // per step and group, `stride` apart
+  int stride = 0;
+  Group *counts = nullptr;    // spikes by channel, added to
+  float *membrane = nullptr;  // v before the reset, [STEPS][width]
+  float *current = nullptr;   // u likewise
+  Word *near = nullptr;       // [STEPS][G]: which neurons are within reach of their threshold
+  float *distance = nullptr;  // v − θ of those, by step and channel
 };
 
 // Runs steps from … to of a block. Reads (unless `fresh`: silent till now) and writes the states u (nullptr without
@@ -121,10 +122,31 @@ struct Learned {
   Group alpha[G], beta[G], threshold[G];
 };
 
+// What the way back carries from later steps and blocks: gradients of u, and of v after its reset.
+template <int G>
+struct Carry {
+  Group gu[G], after[G];
+
+  // `last`: there are no later blocks.
+  SNN_INLINE Carry(bool last, const float *u, const float *v) {
+    for (int i = 0; i < G; i++) {
+      gu[i] = last ? splat(0.f) : load(u + i * GROUP);
+      after[i] = last ? splat(0.f) : load(v + i * GROUP);
+    }
+  }
+  // No gradient crosses a step that is a multiple of `truncate` (0: all do).
+  SNN_INLINE void cross(int step, int truncate) {
+    if (truncate && step % truncate == 0)
+      for (int i = 0; i < G; i++) gu[i] = splat(0.f), after[i] = splat(0.f);
+  }
+  SNN_INLINE void keep(float *u, float *v) const {
+    for (int i = 0; i < G; i++) store(u + i * GROUP, gu[i]), store(v + i * GROUP, after[i]);
+  }
+};
+
 // From the gradient of the spikes (in `g`, steps `stride` apart, unless there is none; and `rate`, the same for every spike
 // of a channel) to that of the synaptic input (in `g`).
-// Equations in snnface/neuron.py; `gu` and `after` carry the gradients of u and of v after reset to earlier blocks
-// (`last`: there are no later ones).
+// Equations in snnface/neuron.py; `gu_carry` and `after_carry` hand a Carry on to earlier blocks.
 // Where `learned` is given, `current` and the states u0, v0 before step `from` are read too.
 template <int G, class Slope>
 SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool spiking, bool detach, int from, int to,
@@ -132,14 +154,10 @@ SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool 
                                   const float *u0, const float *v0, const Group *rate, bool given, float *g, int stride,
                                   float *gu_carry, float *after_carry, Learned<G> *learned) {
   constexpr int W = G * GROUP;
-  Group gu[G], after[G];
-  for (int i = 0; i < G; i++) {
-    gu[i] = last ? splat(0.f) : load(gu_carry + i * GROUP);
-    after[i] = last ? splat(0.f) : load(after_carry + i * GROUP);
-  }
+  Carry<G> carry(last, gu_carry, after_carry);
+  Group *const gu = carry.gu, *const after = carry.after;
   for (int t = to - 1; t >= from; t--) {
-    if (truncate && (begin + t + 1) % truncate == 0)
-      for (int i = 0; i < G; i++) gu[i] = splat(0.f), after[i] = splat(0.f);
+    carry.cross(begin + t + 1, truncate);
     for (int i = 0; i < G; i++) {
       const int at = t * W + i * GROUP;
       const Group m = load(membrane + at);
@@ -177,7 +195,7 @@ SNN_INLINE void backward_position(const Neurons<G> &n, const Slope &slope, bool 
       after[i] = n.beta[i] * gv;
     }
   }
-  for (int i = 0; i < G; i++) store(gu_carry + i * GROUP, gu[i]), store(after_carry + i * GROUP, after[i]);
+  carry.keep(gu_carry, after_carry);
 }
 
 // The same for a surrogate that reaches no further than the neurons `near` their threshold: `distance` and `given` (the
@@ -186,14 +204,10 @@ template <int G>
 SNN_INLINE void backward_near(const Neurons<G> &n, Group slope, bool detach, int from, int to, int begin, int truncate,
                               bool last, const Word *near, const float *distance, const float *given, const Group *rate,
                               const Word *spikes, int words, float *g, int stride, float *gu_carry, float *after_carry) {
-  Group gu[G], after[G];
-  for (int i = 0; i < G; i++) {
-    gu[i] = last ? splat(0.f) : load(gu_carry + i * GROUP);
-    after[i] = last ? splat(0.f) : load(after_carry + i * GROUP);
-  }
+  Carry<G> carry(last, gu_carry, after_carry);
+  Group *const gu = carry.gu, *const after = carry.after;
   for (int t = to - 1; t >= from; t--) {
-    if (truncate && (begin + t + 1) % truncate == 0)
-      for (int i = 0; i < G; i++) gu[i] = splat(0.f), after[i] = splat(0.f);
+    carry.cross(begin + t + 1, truncate);
     for (int i = G - 1; i >= 0; i--) {
       const Word bits = near[t * G + i], silent = Word(~spikes[t * words + i]);
       const int count = __builtin_popcount(bits);
@@ -209,7 +223,7 @@ SNN_INLINE void backward_near(const Neurons<G> &n, Group slope, bool detach, int
       after[i] = n.beta[i] * gv;
     }
   }
-  for (int i = 0; i < G; i++) store(gu_carry + i * GROUP, gu[i]), store(after_carry + i * GROUP, after[i]);
+  carry.keep(gu_carry, after_carry);
 }
 
 // Adds the gradient of the synaptic input, `g` [steps][stride], to the rows of weights [row][GROUP] that were active:

@@ -34,8 +34,8 @@ inline Run *run_forward(const snn_layer *layers, int count, const Events &events
     if (keeps) {
       kept.u = Buffer<float>(a.current ? later * run->state_size(l) : 0, false);
       kept.v = Buffer<float>(later * run->state_size(l), false);
+      kept.lists.resize(blocks * a.is.out_h), kept.near.resize(blocks * a.is.out_h);
     }
-    kept.lists.resize(blocks * a.is.out_h), kept.near.resize(blocks * a.is.out_h);
     kept.needed = Buffer<int32_t>(size_t(clips) * a.positions(), false);
     run->kept.push_back(std::move(kept));
   }
@@ -48,8 +48,7 @@ inline Run *run_forward(const snn_layer *layers, int count, const Events &events
     for (int clip = thread; clip < clips; clip += n) {
       const int64_t at = events.offsets[clip], size = events.offsets[clip + 1] - at;
       run->cells[clip] = make_cells(events.t + at, events.x + at, events.y + at, events.p + at,
-                                    events.given ? events.given + at : nullptr, size, coding, first.in_h,
-                                    steps);
+                                    events.given ? events.given + at : nullptr, size, coding, first.in_h, steps);
     }
   });
   share_clips(*run);
