@@ -25,12 +25,13 @@ def freed_memory_kept() -> Iterator[None]:
     come and go, leave gaps of all sizes, and the search for one that fits becomes slower than the work itself.
     """
     libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
-    if not hasattr(libc, "mallopt"):
+    if libc is not None and not hasattr(libc, "mallopt"):
         libc = None
 
     def choose(values: dict[int, int]) -> None:
-        for parameter, value in values.items() if libc else ():
-            libc.mallopt(parameter, value)
+        if libc is not None:
+            for parameter, value in values.items():
+                libc.mallopt(parameter, value)
 
     choose(_KEEPING)
     try:
@@ -38,5 +39,5 @@ def freed_memory_kept() -> Iterator[None]:
     finally:
         library.trim()
         choose(_DEFAULTS)
-        if libc:
+        if libc is not None:
             libc.malloc_trim(0)
