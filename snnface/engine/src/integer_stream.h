@@ -19,7 +19,6 @@ namespace snn {
 constexpr int32_t STATE_LIMIT = 1 << 23, STATE_SHIFT = 6;
 
 typedef uint32_t vuint __attribute__((vector_size(LANES * 4)));
-typedef int32_t vint_any __attribute__((vector_size(LANES * 4), aligned(4)));
 
 // Truncation of m·keep / 4096 towards zero, in 32 bits: high and low 12 bits apart.
 SNN_INLINE vint decayed(vint m, vint keep) {
@@ -55,36 +54,30 @@ class IntegerLayer {
 
   struct State {
     Buffer<int32_t> u, v;
-    Buffer<uint8_t> busy;        // whether the position is in the list
-    std::vector<int32_t> list;   // positions that the next step computes whatever comes
-    int64_t wraps = 0;           // how often a current wrapped
-    int32_t peak = 0;            // largest magnitude of a readout's membrane, before saturation
+    Places busy;        // positions that the next step computes whatever comes
+    int64_t wraps = 0;  // how often a current wrapped
+    int32_t peak = 0;   // largest magnitude of a readout's membrane, before saturation
   };
 
   State silence() const {
     State s;
     s.u = Buffer<int32_t>(synapses.neurons());
     s.v = Buffer<int32_t>(synapses.neurons());
-    s.busy = Buffer<uint8_t>(synapses.positions());
+    s.busy = Places(synapses.is().out_h, synapses.is().out_w);
     wake(&s);
     return s;
   }
 
-  // `sums` has room for this layer's neurons, is zero and is left so.
-  void step(State *s, const Active &from, float *sums, Active *spikes) const {
-    synapses.add(from, sums, [&](int p) {
-      if (s->busy[p]) return;
-      s->busy[p] = 1;
-      s->list.push_back(p);
-    });
-    spikes->clear(false);
-    size_t left = 0;
+  // One step: spikes are written to `spikes`, which may not be `from`.
+  void step(State *s, const Active &from, Arrivals *arrivals, Active *spikes) const {
+    spikes->begin(synapses.is().out_h, synapses.is().out_w, false);
+    synapses.reach(from, &s->busy);
     Watch watch{};
-    for (int p : s->list) {
-      s->busy[p] = advance(s, p, sums, spikes, &watch) || always_;
-      if (s->busy[p]) s->list[left++] = p;
-    }
-    s->list.resize(left);
+    s->busy.sweep([&](Place at) {
+      const bool busy = from.valued ? advance<true>(s, at, from, arrivals, spikes, &watch)
+                                    : advance<false>(s, at, from, arrivals, spikes, &watch);
+      return busy || always_;
+    });
     for (int j = 0; j < LANES; j++) {
       s->wraps += watch.wraps[j];
       s->peak = std::max<int32_t>(s->peak, watch.peak[j]);
@@ -124,22 +117,23 @@ class IntegerLayer {
   }
 
   // One step of the neurons of a position; whether any of them is not at rest.
-  SNN_INLINE bool advance(State *s, int p, float *sums, Active *spikes, Watch *watch) const {
+  template <bool VALUED>
+  bool advance(State *s, Place place, const Active &from, Arrivals *arrivals, Active *spikes, Watch *watch) const {
+    synapses.list<VALUED>(from, place, arrivals);
+    const int p = synapses.position(place);
     const size_t at = size_t(p) * width();
-    uint32_t *list = spikes->room(width() + GROUP);
+    uint32_t *list = spikes->room(width());
     int fired = 0;
     vint any{};
-    for (int c = 0; c < width(); c += GROUP) {
+    synapses.each_sum<VALUED>(*arrivals, [&](int c, Group arrived) __attribute__((always_inline)) {
       Group spike;
       for (int i = 0; i < PARTS; i++) {
         const int lane = c + i * LANES;
         auto parameter = [&](int which) {
           return (vint) * (const vint_any *)&parameter_[which][p * stride_[which] + lane];
         };
-        auto *x = (vfloat_any *)(sums + at + lane);
         auto *us = (vint_any *)&s->u[at + lane], *vs = (vint_any *)&s->v[at + lane];
-        const vint sum = __builtin_convertvector((vfloat)*x, vint);
-        *x = vfloat{};
+        const vint sum = __builtin_convertvector(arrived.part[i], vint);
         vint u = (vint)((vuint)decayed(*us, parameter(KEEP_U)) + ((vuint)sum << STATE_SHIFT));
         const vint over = u > STATE_LIMIT, under = u <= -STATE_LIMIT;
         u -= (over & (2 * STATE_LIMIT)) - (under & (2 * STATE_LIMIT));
@@ -155,28 +149,26 @@ class IntegerLayer {
         any |= u | v;
         *us = u, *vs = v;
       }
-      if (!spiking_) continue;
-      if (const Word bits = greater(spike, splat(0.f))) fired += list_bits(bits, uint32_t(c), list + fired);
-    }
-    if (fired) spikes->close(p, uint32_t(fired));
+      if (spiking_) fired += list_bits(greater(spike, splat(0.f)), uint32_t(c), list + fired);
+    });
+    spikes->close(place, uint32_t(fired));
     return bits_of(any != 0) != 0;
   }
 
   void wake(State *s) const {
-    s->list.clear();
-    for (int p = 0; p < synapses.positions(); p++) {
-      int32_t any = always_;
-      for (int c = 0; c < width(); c++) any |= s->u[size_t(p) * width() + c] | s->v[size_t(p) * width() + c];
-      s->busy[p] = any != 0;
-      if (any) s->list.push_back(p);
-    }
+    s->busy.clear();
+    for (int y = 0, p = 0; y < synapses.is().out_h; y++)
+      for (int x = 0; x < synapses.is().out_w; x++, p++) {
+        int32_t any = always_;
+        for (int c = 0; c < width(); c++) any |= s->u[size_t(p) * width() + c] | s->v[size_t(p) * width() + c];
+        if (any) s->busy.add({y, x});
+      }
   }
 };
 
 struct IntegerNetwork {
   snn_stream_coding coding;
   std::vector<IntegerLayer> layers;
-  size_t most = 0;  // neurons of the largest layer
 };
 
 // The state of one stream and nothing else. Its network must outlive it.
@@ -199,10 +191,7 @@ SNN_API void *snn_integer_network_new(const snn_stream_coding *coding, int32_t l
   return snn::guarded<void *>(nullptr, [&] {
     auto network = std::make_unique<snn::IntegerNetwork>();
     network->coding = *coding;
-    for (int i = 0; i < layers; i++) {
-      network->layers.emplace_back(synapses[i], neurons[i]);
-      network->most = std::max(network->most, network->layers.back().synapses.neurons());
-    }
+    for (int i = 0; i < layers; i++) network->layers.emplace_back(synapses[i], neurons[i]);
     return network.release();
   });
 }
@@ -230,17 +219,16 @@ SNN_API int32_t snn_integer_tick(void *stream, const snn_event *events, int64_t 
     auto &s = *static_cast<snn::IntegerStream *>(stream);
     auto &scratch = snn::stream_scratch();
     snn::Active *from = &scratch.active[0], *to = &scratch.active[1];
-    if (scratch.sums.size() < s.network->most) scratch.sums = snn::Buffer<float>(s.network->most);
     if (!scratch.input.active(s.network->coding, s.step, events, n, from)) return int32_t(SNN_STREAM_REFUSED);
     for (size_t i = 0; i < s.layers.size(); i++, std::swap(from, to)) {
-      s.network->layers[i].step(&s.layers[i], *from, scratch.sums.get(), to);
+      s.network->layers[i].step(&s.layers[i], *from, &scratch.arrivals, to);
       counts[i] = to->count();
     }
     s.step++;
     const snn::IntegerLayer &last = s.network->layers.back();
     const int positions = last.synapses.positions(), channels = last.synapses.is().out_c;
     if (last.spiking())
-      s.shown.write(*from, positions, readout);
+      s.shown.write(*from, last.synapses.is().out_w, positions, readout);
     else
       snn::channels_first(s.layers.back().v.get(), positions, last.synapses.width, channels, readout);
     return int32_t(SNN_STREAM_DONE);

@@ -5,7 +5,6 @@
 // miss is made up in closed form when they are next touched. The readout is computed in every step.
 #pragma once
 #include <memory>
-#include <type_traits>
 
 #include "api.h"
 #include "stream_decay.h"
@@ -24,9 +23,7 @@ namespace snn {
 struct StreamScratch {
   InputSums input;
   Active active[2];
-  Routes routes;
-  std::vector<int64_t> missed;  // steps that each awake position has slept through
-  Buffer<float> sums;           // zero between layers
+  Arrivals arrivals;
 };
 
 inline StreamScratch &stream_scratch() {
@@ -40,12 +37,15 @@ struct ShownSpikes {
 
   // `out`: the same array in every step, zeros at first.
   template <class T>
-  void write(const Active &spikes, int positions, T *out) {
+  void write(const Active &spikes, int width, int positions, T *out) {
     for (size_t i : shown) out[i] = 0;
     shown.clear();
-    for (size_t i = 0; i < spikes.position.size(); i++)
-      for (uint32_t j = spikes.first[i]; j < spikes.first[i + 1]; j++)
-        shown.push_back(size_t(spikes.channel[j]) * positions + spikes.position[i]);
+    for (size_t i = 0; i < spikes.places(); i++) {
+      const Place p = spikes.place(i);
+      const Active::List list = spikes.at(p);
+      for (uint32_t j = 0; j < list.count; j++)
+        shown.push_back(size_t(spikes.channel[list.first + j]) * positions + size_t(p.y) * width + p.x);
+    }
     for (size_t i : shown) out[i] = 1;
   }
 };
@@ -65,8 +65,8 @@ inline void channels_last(const T *from, int positions, int width, int channels,
 // State of one layer. Without currents the input goes straight into the membrane and `u` is empty.
 struct LazyState {
   Buffer<float> u, v;
-  Buffer<int64_t> seen;         // steps that the position's state has gone through
-  std::vector<int32_t> awake;   // positions that the next step computes whatever comes
+  Buffer<int64_t> seen;  // steps that the position's state has gone through
+  Places awake;          // positions that the next step computes whatever comes
 };
 
 class LazyLayer {
@@ -77,12 +77,12 @@ class LazyLayer {
       : synapses(s), decay_(n.alpha, n.beta, s.out_c), spiking_(n.spiking), subtract_(n.subtract) {
     threshold_ = Buffer<float>(width());
     limit_ = Buffer<float>(width());
-    lingers_ = decay_.current || subtract_;
+    fading_ = !decay_.current;
     for (int c = 0; c < width(); c++) {
       threshold_[c] = spiking_ && c < s.out_c ? n.threshold[c] : INFINITY;
       // Rounding must not put a neuron to sleep that is about to spike.
       limit_[c] = spiking_ && c < s.out_c ? threshold_[c] - 1e-6f * std::fabs(threshold_[c]) : INFINITY;
-      lingers_ |= threshold_[c] < 0;
+      fading_ &= limit_[c] >= 0 && (c >= s.out_c || n.beta[c] <= 1);
     }
   }
 
@@ -93,45 +93,22 @@ class LazyLayer {
     s.u = Buffer<float>(decay_.current ? synapses.neurons() : 0);
     s.v = Buffer<float>(synapses.neurons());
     s.seen = Buffer<int64_t>(synapses.positions());
+    s.awake = Places(synapses.is().out_h, synapses.is().out_w);
     wake(&s);
     return s;
   }
 
   // One step: spikes are written to `spikes`, which may not be `from`.
-  void step(LazyState *s, int64_t step, const Active &from, StreamScratch *scratch, Active *spikes) const {
-    std::vector<int64_t> &missed = scratch->missed;
-    missed.clear();
-    auto touch = [&](int p) {
-      missed.push_back(step - s->seen[p]);
+  void step(LazyState *s, int64_t step, const Active &from, Arrivals *arrivals, Active *spikes) const {
+    spikes->begin(synapses.is().out_h, synapses.is().out_w, false);
+    synapses.reach(from, &s->awake);
+    s->awake.sweep([&](Place at) {
+      const int p = synapses.position(at);
+      const int64_t missed = step - s->seen[p];
       s->seen[p] = step + 1;
-    };
-    auto wake = [&](int p) {
-      if (s->seen[p] > step) return;
-      s->awake.push_back(p);
-      touch(p);
-    };
-    for (int p : s->awake) touch(p);
-    spikes->clear(false);
-    if (synapses.routes()) {
-      synapses.route(from, &scratch->routes, wake);
-      for (size_t i = 0; i < s->awake.size(); i++) {
-        const uint32_t n = synapses.rows(from, s->awake[i], &scratch->routes);
-        from.valued ? compute<true>(s, s->awake[i], missed[i], scratch->routes, n, spikes)
-                    : compute<false>(s, s->awake[i], missed[i], scratch->routes, n, spikes);
-      }
-    } else {
-      for (size_t i = 0; i < s->awake.size(); i++) decay(s, s->awake[i], missed[i]);
-      synapses.add(from, decay_.current ? s->u.get() : s->v.get(), [&](int p) {
-        const size_t before = missed.size();
-        wake(p);
-        if (missed.size() > before) decay(s, p, missed.back());
-      });
-      for (int p : s->awake) fire(s, p, spikes);
-    }
-    size_t awake = 0;
-    for (int p : s->awake)
-      if (stays_awake(*s, p)) s->awake[awake++] = p;
-    s->awake.resize(awake);
+      return from.valued ? compute<true>(s, at, missed, from, arrivals, spikes)
+                         : compute<false>(s, at, missed, from, arrivals, spikes);
+    });
   }
 
   // Brings all positions to `step`, so that the state is what a dense step would hold.
@@ -165,69 +142,54 @@ class LazyLayer {
  private:
   Decay decay_;
   Buffer<float> threshold_, limit_;
-  bool spiking_, subtract_, lingers_;
+  bool spiking_, subtract_;
+  bool fading_;  // whether a neuron below its limit stays there in silence
 
   int width() const { return synapses.width; }
   float *u(const LazyState &s, int p) const { return decay_.current ? &s.u[size_t(p) * width()] : nullptr; }
   float *v(const LazyState &s, int p) const { return &s.v[size_t(p) * width()]; }
 
-  void decay(LazyState *s, int p, int64_t missed) const { decay_.until(u(*s, p), v(*s, p), width(), missed); }
-
-  // Decays, input of n rows and spikes of one position.
+  // Decays, input and spikes of one position; whether the next step computes it whatever comes.
   template <bool VALUED>
-  void compute(LazyState *s, int p, int64_t missed, const Routes &routes, uint32_t n, Active *spikes) const {
+  bool compute(LazyState *s, Place at, int64_t missed, const Active &from, Arrivals *arrivals, Active *spikes) const {
+    synapses.list<VALUED>(from, at, arrivals);
+    const int p = synapses.position(at);
     float *us = u(*s, p), *vs = v(*s, p);
     const float *factors = decay_.nearly_until(us, vs, width(), missed);
-    uint32_t *list = spikes->room(width() + GROUP);
-    int fired = 0, c = 0;
-    auto groups = [&](auto count) {
-      constexpr int G = count.value;
-      for (; c + G * GROUP <= width(); c += G * GROUP) {
-        Group current[G], membrane[G];
-        for (int g = 0; g < G; g++) {
-          const int at = c + g * GROUP;
-          membrane[g] = load(vs + at);
-          if (us) current[g] = load(us + at);
-          decay_.apply(factors, at, us ? &current[g] : nullptr, &membrane[g]);
-        }
-        synapses.sum<G, VALUED>(us ? current : membrane, c, routes, n);
-        for (int g = 0; g < G; g++) {
-          const int at = c + g * GROUP;
-          if (us) store(us + at, current[g]);
-          store(vs + at, membrane[g]);
-          fire(us, vs, at, list, &fired);
-        }
+    uint32_t *list = spikes->room(width());
+    int fired = 0;
+    Word above = 0;
+    synapses.each_sum<VALUED>(*arrivals, [&](int c, Group sum) __attribute__((always_inline)) {
+      Group m = load(vs + c);
+      if (us) {
+        Group current = load(us + c);
+        decay_.apply(factors, c, &current, &m);
+        current = current + sum;
+        store(us + c, current);
+        m = m + current;
+      } else {
+        decay_.apply(factors, c, nullptr, &m);
+        m = m + sum;
       }
-    };
-    groups(std::integral_constant<int, 8>{});
-    groups(std::integral_constant<int, 4>{});
-    groups(std::integral_constant<int, 1>{});
-    if (fired) spikes->close(p, uint32_t(fired));
-  }
-
-  // Spikes and resets of a group.
-  SNN_INLINE void fire(const float *us, float *vs, int c, uint32_t *list, int *n) const {
-    const Group threshold = load(&threshold_[c]);
-    Group m = load(vs + c);
-    if (us) m = m + load(us + c);
-    const Word fired = greater(m, threshold);
-    if (us || fired) store(vs + c, subtract_ ? m - where(fired, threshold) : where(Word(~fired), m));
-    if (fired) *n += list_bits(fired, uint32_t(c), list + *n);
-  }
-  void fire(LazyState *s, int p, Active *spikes) const {
-    uint32_t *list = spikes->room(width() + GROUP);
-    int n = 0;
-    for (int c = 0; c < width(); c += GROUP) fire(u(*s, p), v(*s, p), c, list, &n);
-    if (n) spikes->close(p, uint32_t(n));
+      const Group threshold = load(&threshold_[c]);
+      const Word spike = greater(m, threshold);
+      m = subtract_ ? m - where(spike, threshold) : where(Word(~spike), m);
+      store(vs + c, m);
+      fired += list_bits(spike, uint32_t(c), list + fired);
+      above |= greater(m, load(&limit_[c]));
+    });
+    spikes->close(at, uint32_t(fired));
+    return fading_ && spiking_ ? above != 0 : stays_awake(*s, p);
   }
 
   bool stays_awake(const LazyState &s, int p) const {
-    return !spiking_ || (lingers_ && decay_.restless(u(s, p), v(s, p), limit_.get(), width()));
+    return !spiking_ || decay_.restless(u(s, p), v(s, p), limit_.get(), width());
   }
   void wake(LazyState *s) const {
     s->awake.clear();
-    for (int p = 0; p < synapses.positions(); p++)
-      if (stays_awake(*s, p)) s->awake.push_back(p);
+    for (int y = 0, p = 0; y < synapses.is().out_h; y++)
+      for (int x = 0; x < synapses.is().out_w; x++, p++)
+        if (stays_awake(*s, p)) s->awake.add({y, x});
   }
 };
 
@@ -292,8 +254,8 @@ SNN_API int64_t snn_stream_bytes(const void *network) {
 SNN_API int64_t snn_stream_step(const void *stream) { return static_cast<const snn::Stream *>(stream)->step; }
 
 // Takes the events of the next step. `readout`: membranes of the last layer, or its spikes, [channels][positions], the
-// same array in every step of a stream and zeros at first; `counts`: spikes of every layer. SNN_STREAM_REFUSED, with nothing changed, where an event is of another step or
-// outside the input.
+// same array in every step of a stream and zeros at first; `counts`: spikes of every layer. SNN_STREAM_REFUSED, with
+// nothing changed, where an event is of another step or outside the input.
 SNN_API int32_t snn_stream_tick(void *stream, const snn_event *events, int64_t n, float *readout, int64_t *counts) {
   return snn::guarded<int32_t>(SNN_STREAM_NO_MEMORY, [&] {
     auto &s = *static_cast<snn::Stream *>(stream);
@@ -301,13 +263,13 @@ SNN_API int32_t snn_stream_tick(void *stream, const snn_event *events, int64_t n
     snn::Active *from = &scratch.active[0], *to = &scratch.active[1];
     if (!scratch.input.active(s.network->coding, s.step, events, n, from)) return int32_t(SNN_STREAM_REFUSED);
     for (size_t i = 0; i < s.layers.size(); i++, std::swap(from, to)) {
-      s.network->layers[i].step(&s.layers[i], s.step, *from, &scratch, to);
+      s.network->layers[i].step(&s.layers[i], s.step, *from, &scratch.arrivals, to);
       counts[i] = to->count();
     }
     s.step++;
     const snn::LazyLayer &last = s.network->layers.back();
     if (last.spiking())
-      s.shown.write(*from, last.synapses.positions(), readout);
+      s.shown.write(*from, last.synapses.is().out_w, last.synapses.positions(), readout);
     else
       last.membranes(s.layers.back(), readout);
     return int32_t(SNN_STREAM_DONE);

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <vector>
 
-#include "layer.h"
+#include "stream_active.h"
 
 // How a network takes events: step k holds k·step < t ≤ (k + 1)·step, the first one t = 0 too. An event counts
 // exp(−(end of step − t)/τ). mode 0: as it is; 1: min(payload_max, round(payload_one·sum)) of a pixel and polarity,
@@ -23,31 +23,6 @@ extern "C" struct __attribute__((packed)) snn_event {
 
 namespace snn {
 
-// What is active in one step: channel[first[i]] … of position[i]. Values are 1 unless `valued`.
-struct Active {
-  std::vector<int32_t> position;
-  std::vector<uint32_t> first{0};
-  Buffer<uint32_t> channel;
-  Buffer<float> value;
-  bool valued = false;
-
-  void clear(bool with_values) {
-    position.clear();
-    first.assign(1, 0);
-    valued = with_values;
-  }
-  uint32_t count() const { return first.back(); }
-  // The end of the channels, with room for `more` of them.
-  uint32_t *room(int more) {
-    channel.grow(count() + more);
-    return channel.get() + count();
-  }
-  void close(int at, uint32_t channels) {
-    position.push_back(at);
-    first.push_back(count() + channels);
-  }
-};
-
 // Adds up events by pixel and polarity. Keeps nothing between steps but memory: one serves all streams of a thread.
 class InputSums {
  public:
@@ -63,22 +38,20 @@ class InputSums {
     pixels_.clear();
     for (int64_t i = 0; i < n; i++) {
       const snn_event e = events[i];
-      const int pixel = e.y * c.width + e.x;
-      double *sum = &sums_[2 * size_t(pixel)];
-      if (sum[0] < 0 && sum[1] < 0) pixels_.push_back(pixel);
+      double *sum = sums_of(c, {e.y, e.x});
+      if (sum[0] < 0 && sum[1] < 0) pixels_.push_back({e.y, e.x});
       double &mine = sum[e.p != 0];
       mine = (mine < 0 ? 0 : mine) + std::exp(double(e.t - end) / c.tau_us);
     }
-    out->clear(true);
-    out->channel.grow(2 * pixels_.size());
-    out->value.grow(2 * pixels_.size());
-    for (int pixel : pixels_) {
-      uint32_t channels = 0;
+    out->begin(c.height, c.width, true);
+    for (Place pixel : pixels_) {
+      uint32_t *channel = out->room(2), channels = 0;
+      float *value = out->value.get() + out->count();
       for (int p = 0; p < 2; p++) {
-        double &sum = sums_[2 * size_t(pixel) + p];
+        double &sum = sums_of(c, pixel)[p];
         if (sum < 0) continue;
-        out->channel[out->count() + channels] = p;
-        out->value[out->count() + channels++] = float(coded(c, sum));
+        channel[channels] = p;
+        value[channels++] = float(coded(c, sum));
         sum = UNTOUCHED;
       }
       out->close(pixel, channels);
@@ -89,7 +62,9 @@ class InputSums {
  private:
   static constexpr double UNTOUCHED = -1;
   std::vector<double> sums_;
-  std::vector<int> pixels_;
+  std::vector<Place> pixels_;
+
+  double *sums_of(const snn_stream_coding &c, Place p) { return &sums_[2 * (size_t(p.y) * c.width + p.x)]; }
 
   static double coded(const snn_stream_coding &c, double sum) {
     if (c.mode == 2) return 1;
