@@ -37,9 +37,7 @@ class FixedStream:
         channels, height, width = network.input_shape
         self.input_shape = (channels, height, width)
         self.step_us, self.heads = self.host.step_us, self.host.heads
-        engine = library()
-        narrow = all(s.bound < STATE_LIMIT for s in simulator(network).synapses)
-        self._weights = _weights(engine, network, network.host) if engine is not None and narrow else None
+        self._weights = compiled(network)
         self.reset()
 
     def another(self) -> FixedStream:
@@ -51,8 +49,8 @@ class FixedStream:
     def reset(self) -> None:
         """Start again at step 0 with silent neurons."""
         self._step = 0
-        self._state: _Native | _Simulated = (
-            _Simulated(self.network, self.step_us) if self._weights is None else _Native(self._weights)
+        self._state: Compiled | _Simulated = (
+            _Simulated(self.network, self.step_us) if self._weights is None else Compiled(self._weights)
         )
 
     def state(self) -> StreamState:
@@ -113,15 +111,26 @@ class _Simulated:
         return np.array([n.wraps for n in self.simulator.neurons]), self.simulator.neurons[-1].peak_v
 
 
-class _Native(streams.State):
+class Compiled(streams.State):
     """The engine's state of an integer stream (``src/integer_stream.h``)."""
 
     def __init__(self, weights: streams.Weights) -> None:
         super().__init__(weights)
         self._range = weights.functions.range
         self._wraps = np.zeros(len(weights.shapes), np.int64)
+        self._outputs = (*self._outputs, None)
+
+    def record(self, events: np.ndarray, spikes: Sequence[np.ndarray]) -> None:
+        """Like :meth:`tick`; sets the spikes of every layer to 1 in an array of zeros, bool ``shape_out``."""
+        plain, self._outputs = self._outputs, (*self._outputs[:2], streams.addresses(spikes))
+        try:
+            if not self.tick(events):
+                raise AssertionError("the engine refused events that are of its step and place")
+        finally:
+            self._outputs = plain
 
     def range(self) -> tuple[np.ndarray, float]:
+        """How often currents wrapped, by layer, and the largest magnitude of the last layer's membranes."""
         return self._wraps, self._range(self.handle, self._wraps.ctypes.data)
 
 
@@ -133,6 +142,17 @@ class _Neurons(ctypes.Structure):
         ("by_position", ctypes.c_int32 * 4),
         ("parameter", ctypes.c_void_p * 4),
     ]  # fmt: skip
+
+
+def compiled(network: IntegerNetwork) -> streams.Weights | None:
+    """A network with its manifest in the engine; None where the engine is missing or cannot say it: synaptic delays,
+    sums that may leave 24 bits."""
+    engine = library()
+    if engine is None or network.host is None or any(layer.delay is not None for layer in network.layers):
+        return None
+    if any(s.bound >= STATE_LIMIT for s in simulator(network).synapses):
+        return None
+    return _weights(engine, network, network.host)
 
 
 def _weights(engine: ctypes.CDLL, network: IntegerNetwork, host: Host) -> streams.Weights:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 
 import integer_networks as integer
 import numpy as np
@@ -18,6 +19,7 @@ from snnface.batch import collate_events
 from snnface.engine import library
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE, pack
+from snnface.hardware import backend, fixed_point
 from snnface.hardware.fixed_point import check, payloads, simulator
 from snnface.hardware.integer import Host, IntegerNetwork
 from snnface.hardware.stream import FixedStream
@@ -306,6 +308,28 @@ def test_integers_are_the_same_at_every_level():
     assert steps > 20 * 60 / 3
     assert spikes > 1_000
     assert len({k for k, _ in results}) > 1, "some networks leave their range"
+
+
+@given(st.integers(0, 10**6), st.integers(1, 3), st.sampled_from([1, 2]))
+@settings(max_examples=40, deadline=None)
+def test_the_backend_of_whole_clips_equals_the_simulator(seed, clips, threads):
+    network = integer_stream(seed)
+    _, height, width = network.input_shape
+    lengths = np.random.default_rng(seed).integers(1, 12, clips)
+    parts = [np.concatenate(bursts(network, seed + i, int(n))) for i, n in enumerate(lengths)]
+    batch = collate_events(parts, [int(n) * STEP_US for n in lengths], width, height)
+    try:
+        expected = fixed_point.run(network, batch)
+    except InputError as error:
+        with pytest.raises(InputError, match=re.escape(str(error))):
+            backend.run(network, batch)
+        return
+    torch.set_num_threads(threads)
+    found = backend.run(network, batch)
+    assert torch.equal(found.readout, expected.readout)
+    for one, other in zip(found.spikes, expected.spikes, strict=True):
+        assert one.dtype == other.dtype
+        assert torch.equal(one, other)
 
 
 def test_integers_where_sums_leave_24_bits_run_in_the_simulator():

@@ -102,7 +102,7 @@ class State:
         weakref.finalize(self, _free, weights, self.handle)
         self.readout = np.zeros(math.prod(weights.shapes[-1]), weights.dtype)
         self.counts = np.empty(len(weights.shapes), np.int64)
-        self._outputs = self.readout.ctypes.data, self.counts.ctypes.data
+        self._outputs: tuple[int | None, ...] = (self.readout.ctypes.data, self.counts.ctypes.data)
 
     def tick(self, events: np.ndarray) -> bool:
         """Take the events (``EVENT_DTYPE``) of the next step: ``readout`` and ``counts`` (spikes by layer) are its.
@@ -118,12 +118,12 @@ class State:
     def get(self) -> tuple[int, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         """Steps so far, and dense currents and membranes of every layer."""
         u, v = (tuple(np.zeros(shape, self.weights.dtype) for shape in self.weights.shapes) for _ in "uv")
-        return int(self.weights.functions.state_get(self.handle, _addresses(u), _addresses(v))), u, v
+        return int(self.weights.functions.state_get(self.handle, addresses(u), addresses(v))), u, v
 
     def set(self, step: int, u: Sequence[np.ndarray], v: Sequence[np.ndarray]) -> None:
         """Go on from there."""
         u, v = ([np.ascontiguousarray(a, self.weights.dtype) for a in arrays] for arrays in (u, v))
-        self.weights.functions.state_set(self.handle, step, _addresses(u), _addresses(v))
+        self.weights.functions.state_set(self.handle, step, addresses(u), addresses(v))
 
 
 def float_weights(engine: ctypes.CDLL, network: Network) -> Weights:
@@ -183,6 +183,7 @@ def functions(engine: ctypes.CDLL, name: str) -> Functions:
         "state_set": (None, _pointer, ctypes.c_int64, _pointer, _pointer),
     }
     if name == "integer":
+        types["tick"] += (_pointer,)
         types["range"] = (_int, _pointer, _pointer)
     found = []
     for key, (result, *arguments) in types.items():
@@ -196,7 +197,8 @@ def _free(weights: Weights, handle: int) -> None:
     weights.functions.free(handle)
 
 
-def _addresses(arrays: Sequence[np.ndarray]) -> Any:
+def addresses(arrays: Sequence[np.ndarray]) -> Any:
+    """Where arrays lie, as an array of pointers."""
     return (_pointer * len(arrays))(*(a.ctypes.data for a in arrays))
 
 

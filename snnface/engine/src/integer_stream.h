@@ -212,17 +212,21 @@ SNN_API int64_t snn_integer_bytes(const void *network) {
   return int64_t(bytes);
 }
 
-// As snn_stream_tick; payloads enter whole. `readout` holds membranes (or 0 and 1 of spikes).
-SNN_API int32_t snn_integer_tick(void *stream, const snn_event *events, int64_t n, int32_t *readout,
-                                 int64_t *counts) {
+// As snn_stream_tick; payloads enter whole. `readout` holds membranes (or 0 and 1 of spikes). `spikes`: nullptr, or for
+// every layer an array of zeros [channels][positions] that gets ones.
+SNN_API int32_t snn_integer_tick(void *stream, const snn_event *events, int64_t n, int32_t *readout, int64_t *counts,
+                                 uint8_t *const *spikes) {
   return snn::guarded<int32_t>(SNN_STREAM_NO_MEMORY, [&] {
     auto &s = *static_cast<snn::IntegerStream *>(stream);
     auto &scratch = snn::stream_scratch();
     snn::Active *from = &scratch.active[0], *to = &scratch.active[1];
     if (!scratch.input.active(s.network->coding, s.step, events, n, from)) return int32_t(SNN_STREAM_REFUSED);
     for (size_t i = 0; i < s.layers.size(); i++, std::swap(from, to)) {
-      s.network->layers[i].step(&s.layers[i], *from, &scratch.arrivals, to);
+      const snn::IntegerLayer &layer = s.network->layers[i];
+      layer.step(&s.layers[i], *from, &scratch.arrivals, to);
       counts[i] = to->count();
+      if (spikes)
+        to->each(layer.synapses.is().out_w, layer.synapses.positions(), [&](size_t j) { spikes[i][j] = 1; });
     }
     s.step++;
     const snn::IntegerLayer &last = s.network->layers.back();

@@ -40,12 +40,7 @@ struct ShownSpikes {
   void write(const Active &spikes, int width, int positions, T *out) {
     for (size_t i : shown) out[i] = 0;
     shown.clear();
-    for (size_t i = 0; i < spikes.places(); i++) {
-      const Place p = spikes.place(i);
-      const Active::List list = spikes.at(p);
-      for (uint32_t j = 0; j < list.count; j++)
-        shown.push_back(size_t(spikes.channel[list.first + j]) * positions + size_t(p.y) * width + p.x);
-    }
+    spikes.each(width, positions, [&](size_t i) { shown.push_back(i); });
     for (size_t i : shown) out[i] = 1;
   }
 };

@@ -76,6 +76,16 @@ class Active {
     places_ += channels != 0;
     count_ += channels;
   }
+  // f(index of [channel][position]) for everything that is active.
+  template <class F>
+  void each(int width, size_t positions, F f) const {
+    for (size_t i = 0; i < places_; i++) {
+      const Place p = place_[i];
+      const List list = at(p);
+      for (uint32_t j = 0; j < list.count; j++)
+        f(channel[list.first + j] * positions + size_t(p.y) * width + p.x);
+    }
+  }
   size_t places() const { return places_; }
   Place place(size_t i) const { return place_[i]; }
   List at(Place p) const { return at_[index(p)]; }
