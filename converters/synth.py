@@ -8,17 +8,12 @@ written whole or not at all, so an interrupted run goes on where it stopped.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import os
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager, suppress
-from multiprocessing.connection import Connection
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +26,7 @@ from snnface.errors import InputError
 from snnface.faces import COEFFICIENT_NAMES
 from snnface.files import read_json, write_json
 from snnface.progress import bar, say
+from snnface.workers import as_done
 
 #: Clips of one person that are made and kept together.
 CLIPS_A_PART = 6
@@ -119,44 +115,11 @@ def _made(plan: Plan, missing: dict[Path, range], workers: int) -> Generator[int
         for file, numbers in missing.items():
             yield _make(plan, numbers, file)
         return
-    context = multiprocessing.get_context("spawn")
-    lifeline, end_of_parent = context.Pipe(duplex=False)
-    with ProcessPoolExecutor(min(workers, len(missing) or 1), context, _prepare_worker, (lifeline,)) as pool:
-        with _interrupt_later():
-            jobs = [pool.submit(_make, plan, numbers, file) for file, numbers in missing.items()]
+    with closing(as_done(_make, [(plan, numbers, file) for file, numbers in missing.items()], workers)) as done:
         try:
-            for job in as_completed(jobs):
-                yield job.result()
+            for _, count in filter(None, done):
+                yield count
         except BrokenProcessPool as e:
             what = "a worker process died: too little memory, or a script without `if __name__ == '__main__':`"
             fix = "Finished parts are kept: go on with --resume and fewer --workers"
             raise InputError("--workers", what, fix) from e
-        except BaseException:
-            end_of_parent.close()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-@contextmanager
-def _interrupt_later() -> Iterator[None]:
-    """Hold Ctrl-C back. Processes started meanwhile never see it: it is their parent's to answer."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _prepare_worker(lifeline: Connection) -> None:
-    """Where Ctrl-C cannot be held back it is ignored; a worker ends when the other end of its lifeline closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
-
-
-def _end_with(lifeline: Connection) -> None:
-    with suppress(EOFError, OSError):
-        lifeline.recv()
-    os._exit(1)

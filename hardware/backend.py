@@ -40,7 +40,8 @@ def run(network: IntegerNetwork | str | Path, batch: EventBatch, steps: int | No
                 range(batch.size),
             )
         )
-    fixed_point.check_range(network, sum(wraps for wraps, _ in ranges), max(peak for _, peak in ranges))
+    wraps = np.sum([wraps for wraps, _ in ranges], axis=0)
+    fixed_point.check_range(network, wraps, max(peak for _, peak in ranges))
     found = [torch.from_numpy(s) for s in spikes]
     if network.layers[-1].spiking:
         return Trace(found, found[-1].flatten(2).float())

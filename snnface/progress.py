@@ -35,6 +35,11 @@ def bar() -> Iterator[Progress]:
         yield display
 
 
+def silence() -> None:
+    """Say nothing from now on: for workers, whose parent says what there is to say."""
+    console.quiet = True
+
+
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
     """Iterate with a progress bar on standard error; ``total`` where ``items`` has no length."""
     with bar() as display:

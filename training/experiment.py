@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import snnface
 from snnface.training import recipe as recipes
-from snnface.training.stages import Stages
+from snnface.training.run_folder import read_log
+from snnface.training.side_by_side import Training, train_side_by_side
+from snnface.training.stages import Stage, Stages
 
 #: Source files that decide what each kind of stage makes.
 FACES = ("faces", "facs.py", *(f"converters/{m}.py" for m in ("simulator", "sensors", "plan", "clip")))
@@ -23,7 +25,7 @@ LEARNING = (
     *(f"{m}.py" for m in ("batch", "input", "synapse", "neuron", "surrogate", "encoder", "heads", "forward")),
     *("metrics.py", "backends/__init__.py", "backends/native.py", "engine"),
     *(f"training/{m}.py" for m in ("augment", "baselines", "clips", "evaluate", "models", "objectives", "recipe")),
-    *("training/teacher_file.py", "training/trainer.py"),
+    *(f"training/{m}.py" for m in ("side_by_side", "teacher_file", "trainer")),
 )
 
 
@@ -50,6 +52,17 @@ class Size:
 STUDENTS = {"guided": "guided", "unguided": "student", "matched_cnn": "matched_cnn"}
 #: Clips of a test person: each action at least once, each expression at least twice.
 CLIPS_A_TEST_PERSON = 48
+
+
+@dataclass(frozen=True)
+class Student:
+    """A network to train: a name of :data:`STUDENTS`, overrides a.b=value, its seed (the size's first by default);
+    ``label`` tells runs of one network apart, by default its name."""
+
+    name: str
+    changes: tuple[str, ...] = ()
+    seed: int | None = None
+    label: str | None = None
 
 
 class Experiment:
@@ -99,33 +112,37 @@ class Experiment:
             code=TEACHING,
         )
 
-    def train(self, name: str, *extra: str, seed: int | None = None, label: str | None = None) -> Path:
-        """One network's best checkpoint, chosen on the validation people; ``extra``: overrides a.b=value.
+    def train(self, *students: Student) -> list[Path]:
+        """Each network's best checkpoint, chosen on the validation people; trained side by side, the first first."""
+        trainings = {s.label or s.name: self._training(s) for s in students}
+        stages = [
+            Stage(
+                f"train {label}",
+                settings=recipes.canonical(training.recipe),
+                inputs=[self.train_data, *([self.teacher] if training.recipe.teacher else [])],
+                outputs=[training.run / "best.safetensors"],
+                partial=[training.run],
+                code=LEARNING,
+            )
+            for label, training in trainings.items()
+        ]
 
-        ``seed``: of the network, by default the size's first; ``label`` tells runs of one network apart, by default
-        its name.
-        """
-        seed = self.size.seeds[0] if seed is None else seed
-        label = label or name
+        def work(missing: list[Stage]) -> Iterator[tuple[Stage, dict[str, Any], float]]:
+            todo = [t for stage, t in zip(stages, trainings.values(), strict=True) if stage in missing]
+            for i, answer, seconds in train_side_by_side(todo):
+                yield missing[i], answer, seconds
+
+        self.stages.run_side_by_side(stages, work)
+        return [training.run / "best.safetensors" for training in trainings.values()]
+
+    def _training(self, student: Student) -> Training:
+        seed = self.size.seeds[0] if student.seed is None else student.seed
         fixed = {"data.train": self.train_data, "training.epochs": self.size.epochs, "training.seed": seed}
-        changes = [*(f"{field}={value}" for field, value in fixed.items()), *extra]
-        inputs = [self.train_data]
-        if name == "guided":
+        changes = [*(f"{field}={value}" for field, value in fixed.items()), *student.changes]
+        if student.name == "guided":
             changes.append(f"teacher={self.teacher}")
-            inputs.append(self.teacher)
-        recipe = recipes.load(STUDENTS[name], changes)
-        run = self.folder / "runs" / label
-        checkpoint = run / "best.safetensors"
-        self.stages.run(
-            f"train {label}",
-            lambda: snnface.train(STUDENTS[name], set=changes, out=run, resume=True),
-            settings=recipes.canonical(recipe),
-            inputs=inputs,
-            outputs=[checkpoint],
-            partial=[run],
-            code=LEARNING,
-        )
-        return checkpoint
+        recipe = recipes.load(STUDENTS[student.name], changes)
+        return Training(recipe, self.folder / "runs" / (student.label or student.name))
 
     def measure(self, name: str, network: Path, data: Path | None = None, bootstrap: int = 0) -> dict[str, Any]:
         """Task metrics on the test people, who are looked at here and nowhere else."""
@@ -146,5 +163,4 @@ class Experiment:
 
 def validation_score(network: Path) -> float:
     """What the best epoch of a run was chosen by, on the validation people."""
-    lines = (network.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return max(json.loads(line)["score"] for line in lines)
+    return max(line["score"] for line in read_log(network.parent))

@@ -71,6 +71,12 @@ def _git() -> dict[str, Any] | None:
     return {"commit": commit.stdout.strip(), "changed": bool(status.stdout.strip())}
 
 
+def read_log(run: Path) -> list[dict[str, Any]]:
+    """The metrics of every finished epoch of a run; none where there is no run yet."""
+    file = run / "metrics.jsonl"
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+
+
 class RunFolder:
     """``run.json`` (what), ``metrics.jsonl`` (a line an epoch), ``resume.safetensors`` (where it stands)."""
 

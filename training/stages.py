@@ -6,7 +6,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,35 @@ from snnface.progress import say
 
 #: Kinds of files that decide what code does.
 SOURCES = (".py", ".h", ".cpp", ".toml", ".html", ".css", ".js")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a job, and what decides its answer.
+
+    ``partial``: folders in which interrupted work goes on; removed where they were made from anything else.
+    ``code``: modules or packages, as ``"faces"`` or ``"training/trainer.py"``, relative to the package.
+    """
+
+    name: str
+    settings: Any
+    inputs: Sequence[Path] = ()
+    outputs: Sequence[Path] = ()
+    partial: Sequence[Path] = ()
+    code: Sequence[str] = ()
+
+    def key(self) -> str:
+        """A hash of everything that decides the answer."""
+        digest = hashlib.sha256(json.dumps(self.settings, sort_keys=True, default=str).encode())
+        for path in self.inputs:
+            digest.update(file_sha256(path).encode())
+        for name in self.code:
+            digest.update(_source_sha256(name).encode())
+        return digest.hexdigest()
+
+
+#: Works on several stages at once: (stage, its answer, seconds that it took) as they end.
+SideBySide = Callable[[list[Stage]], Iterable[tuple[Stage, dict[str, Any], float]]]
 
 
 class Stages:
@@ -30,53 +60,69 @@ class Stages:
         self.names = list(names)
         self.wall_s: dict[str, float] = {}
 
-    def run(
-        self,
-        name: str,
-        work: Callable[[], dict[str, Any]],
-        *,
-        settings: Any,
-        inputs: Sequence[Path] = (),
-        outputs: Sequence[Path] = (),
-        partial: Sequence[Path] = (),
-        code: Sequence[str] = (),
-    ) -> dict[str, Any]:
-        """The answer of ``work()``, from now or from an earlier run.
+    def run(self, name: str, work: Callable[[], dict[str, Any]], **decides: Any) -> dict[str, Any]:
+        """The answer of ``work()``, from now or from an earlier run; ``decides``: fields of :class:`Stage`."""
 
-        ``partial``: folders in which interrupted work goes on; removed where they were made from anything else.
-        ``code``: modules or packages, as ``"faces"`` or ``"training/trainer.py"``, relative to the package.
+        def one(stages: list[Stage]) -> Iterator[tuple[Stage, dict[str, Any], float]]:
+            started = time.perf_counter()
+            answer = work()
+            yield stages[0], answer, time.perf_counter() - started
+
+        return self.run_side_by_side([Stage(name, **decides)], one)[0]
+
+    def run_side_by_side(self, stages: Sequence[Stage], work: SideBySide) -> list[dict[str, Any]]:
+        """The answers of several stages; ``work`` gets those that no earlier run has answered.
+
+        The time that passed is shared out among them as they took it, so that the seconds of all stages are those of
+        the whole job.
         """
-        record = self.folder / "stages" / f"{name}.json"
-        place = f"[{self.names.index(name) + 1}/{len(self.names)}]"
-        key = _key(settings, inputs, code)
-        if record.is_file() and all(o.exists() for o in outputs):
-            before = read_json(record)
-            if before["key"] == key:
-                say(f"{place} {name}: still valid")
-                self.wall_s[name] = before["seconds"]
-                return before["answer"]
-        say(f"{place} {name}")
-        begun = record.with_suffix(".key")
+        keys = {stage.name: stage.key() for stage in stages}
+        records = {stage.name: self._record(stage, keys[stage.name]) for stage in stages}
+        missing = [stage for stage in stages if records[stage.name] is None]
+        for stage in missing:
+            self._begin(stage, keys[stage.name])
+        started, took = time.perf_counter(), {}
+        if missing:
+            for stage, answer, seconds in work(missing):
+                took[stage.name] = seconds
+                records[stage.name] = {"key": keys[stage.name], "seconds": round(seconds, 1), "answer": answer}
+                write_json(self._path(stage), records[stage.name])
+        share = (time.perf_counter() - started) / max(sum(took.values()), 1e-9)
+        for stage in missing:
+            record = {**(records[stage.name] or {}), "seconds": round(share * took[stage.name], 1)}
+            write_json(self._path(stage), record)
+            records[stage.name] = record
+            say(f"{self._place(stage)} {stage.name}: {record['seconds']:.0f} s")
+        answers = []
+        for stage in stages:
+            record = records[stage.name] or {}
+            self.wall_s[stage.name] = record["seconds"]
+            answers.append(record["answer"])
+        return answers
+
+    def _path(self, stage: Stage) -> Path:
+        return self.folder / "stages" / f"{stage.name}.json"
+
+    def _place(self, stage: Stage) -> str:
+        return f"[{self.names.index(stage.name) + 1}/{len(self.names)}]"
+
+    def _record(self, stage: Stage, key: str) -> dict[str, Any] | None:
+        """What an earlier run has left, where it is still valid."""
+        if not self._path(stage).is_file() or not all(o.exists() for o in stage.outputs):
+            return None
+        record: dict[str, Any] = read_json(self._path(stage))
+        if record["key"] != key:
+            return None
+        say(f"{self._place(stage)} {stage.name}: still valid")
+        return record
+
+    def _begin(self, stage: Stage, key: str) -> None:
+        say(f"{self._place(stage)} {stage.name}")
+        begun = self._path(stage).with_suffix(".key")
         if not begun.is_file() or begun.read_text(encoding="utf-8") != key:
-            for path in partial:
+            for path in stage.partial:
                 shutil.rmtree(path, ignore_errors=True)
         write_text(begun, key)
-        started = time.perf_counter()
-        answer = work()
-        seconds = round(time.perf_counter() - started, 1)
-        write_json(record, {"key": key, "seconds": seconds, "answer": answer})
-        self.wall_s[name] = seconds
-        say(f"{place} {name}: {seconds:.0f} s")
-        return answer
-
-
-def _key(settings: Any, inputs: Sequence[Path], code: Sequence[str]) -> str:
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for path in inputs:
-        digest.update(file_sha256(path).encode())
-    for name in code:
-        digest.update(_source_sha256(name).encode())
-    return digest.hexdigest()
 
 
 def _source_sha256(name: str) -> str:

@@ -105,7 +105,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
                 _save(folder.path / "best.safetensors", model, data_sha256, found, mean_shape)
             log.append(line)
             folder.save_progress(model, optimizer, log)
-            display.console.print(_summary(line, settings.epochs), highlight=False)
+            display.console.print("  " + summary(line, settings.epochs), highlight=False)
     _save(folder.path / "last.safetensors", model, data_sha256, _shown(log[-1]), mean_shape)
     best = max(log, key=lambda entry: entry["score"])
     return {
@@ -144,10 +144,11 @@ def _peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _summary(line: dict[str, Any], epochs: int) -> str:
+def summary(line: dict[str, Any], epochs: int) -> str:
+    """An epoch's line of the log for people."""
     rates = " ".join(f"{100 * r:.1f}" for r in line.get("spike_rates", []))
     return (
-        f"  epoch {line['epoch']}/{epochs}: loss {sum(line['loss'].values()):.3f}, "
+        f"epoch {line['epoch']}/{epochs}: loss {sum(line['loss'].values()):.3f}, "
         f"AU {line.get('au_top1', float('nan')):.3f}, expression {line.get('expression_acc', float('nan')):.3f}, "
         f"NME {line['nme']:.3f} (mean shape {line['nme_mean_shape']:.3f})"
         + (f", spikes {rates} %" if rates else "")
