@@ -209,7 +209,7 @@ class _Network(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g_readout: Tensor, *g_rates: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        gradients = [torch.zeros(shape) for shape in ctx.shapes]
+        gradients = [torch.empty(shape) for shape in ctx.shapes]
         learned = [torch.zeros(3, shape[0]) for shape in ctx.shapes[::4]]
         rates = torch.cat([g.flatten() for g in g_rates]) if g_rates else torch.zeros(0)
         readout = g_readout.contiguous()

@@ -356,17 +356,18 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
   for (int l = 0; l < layers; l++) {
     const Layer &a = run.layers[l];
     parallel(n, [&](int thread, int threads) {
-      each_block(a, thread, threads, [&](const WeightBlock &b, float *tile, size_t stride) {
-        for (int k = 0; k < a.taps; k++)
+      each_block(a, thread, threads, [&](const WeightBlock &b, float *tile) {
+        for (int k = 0; k < b.taps; k++)
           for (int c = 0; c < b.ins; c++) {
             const size_t at = (size_t(b.out / GROUP) * (a.rows + PADDING) + b.row(a, k, c)) * GROUP + b.out % GROUP;
             float sum[GROUP] = {};
             for (const Scratch &s : scratch)
               for (int j = 0; j < b.outs; j++) sum[j] += s.weight[l][at + j];
-            for (int j = 0; j < b.outs; j++) tile[j * stride + c * a.taps + k] = sum[j];
+            for (int j = 0; j < b.outs; j++) tile[b.at(j, c, k)] = sum[j];
           }
         for (int j = 0; j < b.outs; j++)
-          std::copy_n(tile + j * stride, b.ins * a.taps, out[l].weight + b.index + j * b.rows);
+          for (int c = 0; c < b.ins; c++)
+            std::copy_n(tile + b.at(j, c, 0), b.taps, out[l].weight + b.index + j * b.outer + c * b.inner);
       });
     });
     for (int i = 1; i < n; i++)

@@ -80,29 +80,34 @@ SNN_INLINE void sources(const snn_layer &l, int y, int x, F f) {
 
 inline int rounded(int n, int to) { return (n + to - 1) / to * to; }
 
-// A block of weights: up to 16 out channels and 16 source channels of their group, through all taps.
+// A block of weights: up to 16 out channels, 16 source channels of their group and 16 taps.
 struct WeightBlock {
-  int out, outs;       // first out channel, and how many
-  int in, ins;         // the same of the source, counted in the whole layer
-  size_t index, rows;  // where the block begins in the caller's order, and from one out channel to the next there
+  int out, outs;  // first out channel, and how many
+  int in, ins;    // the same of the source, counted in the whole layer
+  int tap, taps;  // and of the kernel
+  size_t index;   // where the block begins in the caller's order …
+  size_t outer, inner;  // … and from one out channel, and one source channel, to the next there
 
-  int row(const Layer &l, int tap, int i) const { return tap * l.in_stride + in + i; }
+  int row(const Layer &l, int k, int i) const { return (tap + k) * l.in_stride + in + i; }
+  // Channel pair (j, i) through tap k in a tile of the block.
+  static constexpr int TILE = GROUP * (GROUP * GROUP + GROUP);
+  int at(int j, int i, int k) const { return j * (GROUP * GROUP + GROUP) + i * taps + k; }
 };
 
-// f(block, tile, stride) for all blocks; a thread takes its share. `tile` is for the block in the caller's order, out
-// channels `stride` apart: rows of the caller's own often lie where they drive each other out of the cache.
+// f(block, tile) for all blocks; a thread takes its share. `tile` is room for the block: rows of the caller's own often
+// lie where they drive each other out of the cache.
 template <class F>
 inline void each_block(const Layer &l, int thread, int threads, F f) {
   const int in = l.is.in_c / l.is.groups, out = l.is.out_c / l.is.groups, taps = l.taps;
-  const size_t stride = size_t(GROUP) * taps + GROUP;
-  Buffer<float> tile(GROUP * stride, false);
+  float tile[WeightBlock::TILE];
   for (int first = thread * GROUP; first < l.is.out_c; first += threads * GROUP)
     for (int o = first, end = 0; o < std::min(first + GROUP, l.is.out_c); o = end) {
       end = std::min({first + GROUP, l.is.out_c, (o / out + 1) * out});
       for (int c = 0; c < in; c += GROUP)
-        f(WeightBlock{o, end - o, o / out * in + c, std::min(GROUP, in - c), (size_t(o) * in + c) * taps,
-                      size_t(in) * taps},
-          tile.get(), stride);
+        for (int k = 0; k < taps; k += GROUP)
+          f(WeightBlock{o, end - o, o / out * in + c, std::min(GROUP, in - c), k, std::min(GROUP, taps - k),
+                        (size_t(o) * in + c) * taps + k, size_t(in) * taps, size_t(taps)},
+            tile);
     }
 }
 

@@ -27,27 +27,26 @@ inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients
   const size_t tap = size_t(l.out_stride) * (before ? before->width : 0);
   if (back && !single && filters(is)) l.filter = Buffer<float>(before->chunks * 16 * tap, false);
   parallel(threads, [&](int thread, int n) {
-    const int width = back ? before->width : 1, taps = l.taps;
-    each_block(l, thread, n, [&](const WeightBlock &b, float *tile, size_t stride) {
+    const int width = back ? before->width : 1;
+    each_block(l, thread, n, [&](const WeightBlock &b, float *tile) {
       for (int j = 0; j < b.outs; j++)
-        std::copy_n(is.weight + b.index + j * b.rows, b.ins * taps, tile + j * stride);
-      for (int k = 0; k < taps; k++)
+        for (int c = 0; c < b.ins; c++)
+          std::copy_n(is.weight + b.index + j * b.outer + c * b.inner, b.taps, tile + b.at(j, c, 0));
+      for (int k = 0; k < b.taps; k++)
         for (int c = 0; c < b.ins; c++) {
-          const float *from = tile + c * taps + k;
           float *to = l.chunk_weight(b.out / l.width) + size_t(b.row(l, k, c)) * l.width + b.out % l.width;
-          for (int j = 0; j < b.outs; j++) to[j] = from[j * stride];
+          for (int j = 0; j < b.outs; j++) to[j] = tile[b.at(j, c, k)];
           float *across = single ? &l.across[size_t(b.row(l, k, c)) * l.out_stride + b.out] : nullptr;
-          for (int j = 0; single && j < b.outs; j++) across[j] = from[j * stride];
+          for (int j = 0; single && j < b.outs; j++) across[j] = tile[b.at(j, c, k)];
         }
       if (!back) return;
       size_t at[GROUP];
       for (int c = 0; c < b.ins; c++)
-        at[c] = size_t((b.in + c) / width) * taps * l.out_stride * width + (b.in + c) % width;
-      for (int k = 0; k < taps; k++)
+        at[c] = size_t((b.in + c) / width) * l.taps * l.out_stride * width + (b.in + c) % width;
+      for (int k = 0; k < b.taps; k++)
         for (int j = 0; j < b.outs; j++) {
-          float *to = l.down.get() + (size_t(k) * l.out_stride + b.out + j) * width;
-          const float *from = tile + j * stride + k;
-          for (int c = 0; c < b.ins; c++) to[at[c]] = from[c * taps];
+          float *to = l.down.get() + (size_t(b.tap + k) * l.out_stride + b.out + j) * width;
+          for (int c = 0; c < b.ins; c++) to[at[c]] = tile[b.at(j, c, k)];
         }
     });
   });
