@@ -125,8 +125,8 @@ class Synapses(nn.Module):
 
     def folded(self) -> Tensor:
         """Plain weights, the shape of ``weight``."""
-        norm = self.weight.flatten(1).norm(dim=1)
-        return self.weight * (self.gain / norm).view(-1, *[1] * (self.weight.dim() - 1))
+        # What torch's own weight_norm calls: a fifth of the time of the same in plain operations, on the way back.
+        return torch._weight_norm(self.weight, self.gain.view(-1, *[1] * (self.weight.dim() - 1)), 0)
 
 
 class Neurons(nn.Module):
