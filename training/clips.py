@@ -57,7 +57,7 @@ class Clips:
         self.identity = store.identity[chosen]
         self.au = torch.tensor([AU_INDEX.get(int(a), -1) for a in store.au[chosen]])
         self.expression = torch.as_tensor(store.expression[chosen].astype(np.int64))
-        frames = [store.frames(int(i)) for i in chosen]
+        frames = [store.frames(int(i), ("frame_t_us", "landmarks")) for i in chosen]
         self.frame_t_us = [torch.as_tensor(f["frame_t_us"].astype(np.int64)) for f in frames]
         self.landmarks = [torch.as_tensor(f["landmarks"].astype(np.float32)) for f in frames]
 

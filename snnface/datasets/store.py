@@ -18,7 +18,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,11 +175,11 @@ class Store:
             return end - first
         return int(file["index_ms"][start + max(ms, 0)])
 
-    def frames(self, clip: int) -> dict[str, np.ndarray]:
-        """Labels of a clip's F frames by name, as in :class:`ClipData`."""
+    def frames(self, clip: int, names: Iterable[str] = FRAME_FIELDS) -> dict[str, np.ndarray]:
+        """Labels of a clip's F frames by name, as in :class:`ClipData`, all of them or those that are named."""
         rows = slice(*self._span(self.frame_offsets, clip))
         with self._reading("labels of frames") as file:
-            return {name: file[name][rows] for name in FRAME_FIELDS}
+            return {name: file[name][rows] for name in names}
 
     def clip(self, number: int) -> ClipData:
         """A whole clip, pictures as they are stored."""
