@@ -245,6 +245,15 @@ def test_decays_and_thresholds_are_learned_from_a_network_that_had_them_fixed(
         trainer.train(settings(tiny_path), tmp_path / "fixed", init=str(tmp_path / "last.safetensors"))
 
 
+def test_decays_learn_at_a_rate_of_their_own(tiny_path: Path, tmp_path: Path) -> None:
+    def moved(run: str, *changes: str) -> dict[str, float]:
+        trainer.train(settings(tiny_path, "network.learn_decays=true", "training.epochs=1", *changes), tmp_path / run)
+        return {name: float(p.abs().max()) for name, p in weights(tmp_path / run).items() if "neurons" in name}
+
+    slow, quick = moved("slow", "training.neuron_lr=1e-3"), moved("quick", "training.neuron_lr=8.0")
+    assert all(quick[name] > 100 * slow[name] for name in slow)
+
+
 def test_the_matched_cnn_trains_on_the_same_clips(tiny_path: Path, tmp_path: Path) -> None:
     trainer.train(settings(tiny_path, *BY_HEART, name="matched_cnn"), tmp_path / "whole")
     lines = log(tmp_path / "whole")

@@ -73,6 +73,7 @@ class Training(_Section):
     epochs: int = Field(10, gt=0, description="passes over the training clips")
     batch: int = Field(16, gt=0, description="clips in a batch")
     lr: float = Field(2e-3, gt=0, description="largest learning rate (AdamW)")
+    neuron_lr: float = Field(1.0, gt=0, description="that of learned decays and thresholds, times `lr`")
     weight_decay: float = Field(1e-4, ge=0, description="weight decay (AdamW)")
     warmup: float = Field(0.1, ge=0, lt=1, description="fraction of the steps with growing learning rate")
     clip_gradient: float = Field(1.0, gt=0, description="largest norm of the gradient")

@@ -46,7 +46,8 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
     folder = RunFolder(out)
     folder.open(describe(recipe, data_sha256, init), resume)
     settings = recipe.training
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    groups = _parameter_groups(model, settings.neuron_lr)
+    optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     log = folder.load_progress(model, optimizer)
     if resume and log:
         say(f"{folder.path}: goes on after epoch {len(log)} of {settings.epochs}")
@@ -70,7 +71,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
             model.train()
             for i, indices in enumerate(clips.order(settings.seed, epoch, settings.batch)):
                 for group in optimizer.param_groups:
-                    group["lr"] = rate(epoch * per_epoch + i)
+                    group["lr"] = group["times"] * rate(epoch * per_epoch + i)
                 events, targets = clips.batch(indices, recipe.augment, generator, teacher)
                 answers, trace = model(events)
                 terms = loss_terms(
@@ -113,6 +114,14 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
         "checkpoint": str(folder.path / "best.safetensors"),
         "metrics": _shown(best) | {"epoch": best["epoch"], "seconds": sum(entry["seconds"] for entry in log)},
     }
+
+
+def _parameter_groups(model: nn.Module, neuron_lr: float) -> list[dict[str, Any]]:
+    """Weights, and what the neurons of an encoder learn, each with how many times the learning rate it takes."""
+    neurons = list(model.neurons.parameters()) if isinstance(model, Encoder) else []
+    known = {id(p) for p in neurons}
+    weights = [p for p in model.parameters() if id(p) not in known]
+    return [{"params": weights, "times": 1.0}, *([{"params": neurons, "times": neuron_lr}] if neurons else [])]
 
 
 def _schedule(peak: float, steps: int, warmup: float) -> Callable[[int], float]:
