@@ -34,7 +34,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything that is made.")] = Path("out/demo"),
     resume: Annotated[bool, typer.Option("--resume/--fresh", help="Reuse what is valid, or start anew.")] = True,
 ) -> dict[str, Any]:
-    """The whole path once, with a report: about 16 minutes on 2 cores.
+    """The whole path once, with a report: about 12 minutes on 2 cores.
 
     Example: snnface demo --out out/demo
     """
