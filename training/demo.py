@@ -19,7 +19,7 @@ from snnface.training.live import live_recordings
 from snnface.training.pictures import collect
 from snnface.training.stages import Stages
 
-DEMO = Size(train_people=320, validation_people=40, test_people=5, epochs=9, teacher_epochs=10, clips_a_learner=3)
+DEMO = Size(train_people=320, validation_people=40, test_people=5, epochs=10, teacher_epochs=10, clips_a_learner=3)
 #: Clips that real Lava runs, by input mode; it takes some 20 s a clip.
 CERTIFIED = {"graded": 3, "unary": 1}
 CHIP = ("hardware", "network.py", "input.py")
