@@ -227,7 +227,12 @@ void integers() {
       std::vector<double> x;
       const auto e = events(height, width, step, &x);
       int64_t counts[3], expected[3] = {};
-      CHECK(snn_integer_tick(stream, e.data(), int64_t(e.size()), out.data(), counts) == SNN_STREAM_DONE);
+      std::vector<uint8_t> spikes[3];
+      uint8_t *to[3];
+      for (int i = 0; i < 3; i++) spikes[i].resize(u[i].size()), to[i] = spikes[i].data();
+      const bool shown = whole(0, 1);
+      CHECK(snn_integer_tick(stream, e.data(), int64_t(e.size()), out.data(), counts, shown ? to : nullptr) ==
+            SNN_STREAM_DONE);
       for (int i = 0; i < 3; i++) {
         const auto a = sums(r.synapses[i], x);
         const int positions = r.synapses[i].out_h * r.synapses[i].out_w;
@@ -244,6 +249,7 @@ void integers() {
         }
         total += expected[i];
         CHECK(counts[i] == expected[i]);
+        for (size_t j = 0; j < x.size(); j++) CHECK(spikes[i][j] == (shown && x[j] != 0));
       }
       for (size_t j = 0; j < out.size(); j++) CHECK(out[j] == int32_t(x[j]));
       CHECK(snn_integer_range(stream, found) == peak);
