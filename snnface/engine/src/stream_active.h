@@ -71,7 +71,7 @@ class Active {
   }
   // So many were written for p, a position that has none yet.
   void close(Place p, uint32_t channels) {
-    at_[index(p)] = {count_, channels};
+    at_[index(p)] = {channels ? count_ : 0, channels};
     place_[places_] = p;
     places_ += channels != 0;
     count_ += channels;
@@ -95,7 +95,7 @@ class Active {
   int width_ = 0;
   size_t places_ = 0;
   uint32_t count_ = 0;
-  Buffer<List> at_;      // [positions], empty but for those in place_
+  Buffer<List> at_;      // [positions], {0, 0} but for those in place_
   Buffer<Place> place_;  // positions with active channels, in the order they were closed in
 
   size_t index(Place p) const { return size_t(p.y) * width_ + p.x; }
