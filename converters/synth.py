@@ -12,7 +12,6 @@ import os
 import shutil
 import time
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -116,10 +115,5 @@ def _made(plan: Plan, missing: dict[Path, range], workers: int) -> Generator[int
             yield _make(plan, numbers, file)
         return
     with closing(as_done(_make, [(plan, numbers, file) for file, numbers in missing.items()], workers)) as done:
-        try:
-            for _, count in filter(None, done):
-                yield count
-        except BrokenProcessPool as e:
-            what = "a worker process died: too little memory, or a script without `if __name__ == '__main__':`"
-            fix = "Finished parts are kept: go on with --resume and fewer --workers"
-            raise InputError("--workers", what, fix) from e
+        for _, count in filter(None, done):
+            yield count

@@ -8,9 +8,12 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
+
+from snnface.errors import InputError
 
 
 def as_done(
@@ -20,7 +23,7 @@ def as_done(
 
     ``every``: yields None too, after so many seconds in which nothing came. The processes end with this one, however
     it ends; closing the generator waits for what has begun. ``work`` must be importable. Raises what it raises, and
-    :class:`concurrent.futures.process.BrokenProcessPool` where a process dies.
+    :class:`InputError` where a process dies.
     """
     context = multiprocessing.get_context("spawn")
     lifeline, end_of_parent = context.Pipe(duplex=False)
@@ -35,6 +38,11 @@ def as_done(
                     yield jobs[job], job.result()
                 if not done:
                     yield None
+        except BrokenProcessPool as e:
+            what = "died: too little memory, or a script without `if __name__ == '__main__':`"
+            raise InputError(
+                "a worker process", what, "What is finished is kept: go on with --resume, and fewer workers"
+            ) from e
         except BaseException:
             end_of_parent.close()
             pool.shutdown(wait=True, cancel_futures=True)

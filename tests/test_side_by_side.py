@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from snnface.errors import InputError
 from snnface.training import recipe as recipes
 from snnface.training.run_folder import read_log
-from snnface.training.side_by_side import Training, train_side_by_side
+from snnface.training.side_by_side import TrainingRun, train_side_by_side
 from snnface.training.trainer import train
 from snnface.workers import as_done
 
@@ -40,14 +40,19 @@ def test_what_a_worker_raises_arrives() -> None:
         list(as_done(_half, [(2,), (3,)], 2))
 
 
-def _training(data: Path, run: Path, *changes: str) -> Training:
+def test_a_worker_that_dies_is_one_clear_error() -> None:
+    with pytest.raises(InputError, match="a worker process: died"):
+        list(as_done(os._exit, [(3,)], 1))
+
+
+def _training(data: Path, run: Path, *changes: str) -> TrainingRun:
     small = (
         "training.epochs=2",
         "data.clips=8",
         "network.conv=[{channels=4,kernel=11,stride=8}]",
         "network.dense=[]",
     )
-    return Training(recipes.load("student", [f"data.train={data}", *small, *changes]), run)
+    return TrainingRun(recipes.load("student", [f"data.train={data}", *small, *changes]), run)
 
 
 def test_trainings_side_by_side_are_those_one_by_one(tiny_path: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import snnface
 from snnface.training import recipe as recipes
 from snnface.training.run_folder import read_log
-from snnface.training.side_by_side import Training, train_side_by_side
+from snnface.training.side_by_side import TrainingRun, train_side_by_side
 from snnface.training.stages import Stage, Stages
 
 #: Source files that decide what each kind of stage makes.
@@ -27,6 +27,8 @@ LEARNING = (
     *(f"training/{m}.py" for m in ("augment", "baselines", "clips", "evaluate", "models", "objectives", "recipe")),
     *(f"training/{m}.py" for m in ("side_by_side", "teacher_file", "trainer")),
 )
+#: What an exported network's answers come from.
+INTEGERS = tuple(f"hardware/{m}.py" for m in ("backend", "fixed_point", "integer", "manifest", "netx", "stream"))
 
 
 @dataclass(frozen=True)
@@ -135,14 +137,14 @@ class Experiment:
         self.stages.run_side_by_side(stages, work)
         return [training.run / "best.safetensors" for training in trainings.values()]
 
-    def _training(self, student: Student) -> Training:
+    def _training(self, student: Student) -> TrainingRun:
         seed = self.size.seeds[0] if student.seed is None else student.seed
         fixed = {"data.train": self.train_data, "training.epochs": self.size.epochs, "training.seed": seed}
         changes = [*(f"{field}={value}" for field, value in fixed.items()), *student.changes]
         if student.name == "guided":
             changes.append(f"teacher={self.teacher}")
         recipe = recipes.load(STUDENTS[student.name], changes)
-        return Training(recipe, self.folder / "runs" / (student.label or student.name))
+        return TrainingRun(recipe, self.folder / "runs" / (student.label or student.name))
 
     def measure(self, name: str, network: Path, data: Path | None = None, bootstrap: int = 0) -> dict[str, Any]:
         """Task metrics on the test people, who are looked at here and nowhere else."""
@@ -152,7 +154,7 @@ class Experiment:
             lambda: snnface.eval(network, data, split="test", bootstrap=bootstrap, mean_shape=self.train_data),
             settings={"bootstrap": bootstrap},
             inputs=[network, data],
-            code=(*LEARNING, "counts.py", "training/predictors.py", "hardware/fixed_point.py"),
+            code=(*LEARNING, "counts.py", "training/predictors.py", *INTEGERS),
         )
 
     @property

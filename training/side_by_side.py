@@ -27,14 +27,14 @@ _LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRun:
     """A recipe and the run folder it trains in, or goes on in."""
 
     recipe: Recipe
     run: Path
 
 
-def train_side_by_side(trainings: Sequence[Training]) -> Iterator[tuple[int, dict[str, Any], float]]:
+def train_side_by_side(trainings: Sequence[TrainingRun]) -> Iterator[tuple[int, dict[str, Any], float]]:
     """Train all; yields (number, the trainer's answer, seconds) as they end, those that come first begun first."""
     workers = min(os.cpu_count() or 1, len(trainings))
     threads = max(1, (os.cpu_count() or 1) // workers)

@@ -77,8 +77,8 @@ class Stages:
         the whole job.
         """
         keys = {stage.name: stage.key() for stage in stages}
-        records = {stage.name: self._record(stage, keys[stage.name]) for stage in stages}
-        missing = [stage for stage in stages if records[stage.name] is None]
+        records = {s.name: known for s in stages if (known := self._record(s, keys[s.name])) is not None}
+        missing = [stage for stage in stages if stage.name not in records]
         for stage in missing:
             self._begin(stage, keys[stage.name])
         started, took = time.perf_counter(), {}
@@ -89,16 +89,12 @@ class Stages:
                 write_json(self._path(stage), records[stage.name])
         share = (time.perf_counter() - started) / max(sum(took.values()), 1e-9)
         for stage in missing:
-            record = {**(records[stage.name] or {}), "seconds": round(share * took[stage.name], 1)}
+            record = records[stage.name]
+            record["seconds"] = round(share * took[stage.name], 1)
             write_json(self._path(stage), record)
-            records[stage.name] = record
             say(f"{self._place(stage)} {stage.name}: {record['seconds']:.0f} s")
-        answers = []
-        for stage in stages:
-            record = records[stage.name] or {}
-            self.wall_s[stage.name] = record["seconds"]
-            answers.append(record["answer"])
-        return answers
+        self.wall_s |= {stage.name: records[stage.name]["seconds"] for stage in stages}
+        return [records[stage.name]["answer"] for stage in stages]
 
     def _path(self, stage: Stage) -> Path:
         return self.folder / "stages" / f"{stage.name}.json"
