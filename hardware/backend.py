@@ -11,7 +11,7 @@ import torch
 from snnface.backends import Trace
 from snnface.batch import EventBatch
 from snnface.engine import streams
-from snnface.events import pack
+from snnface.events import by_step, pack
 from snnface.hardware import fixed_point
 from snnface.hardware.integer import STATE_SHIFT, IntegerNetwork
 from snnface.hardware.manifest import load
@@ -55,7 +55,7 @@ def _clip(
     """Runs one clip into ``spikes`` (of every layer, bool ``[T, *shape_out]``) and ``readout`` int32 ``[T, R]``."""
     state = Compiled(weights)
     for k, events in enumerate(ticks):
-        state.record(events, [s[k] for s in spikes])
+        assert state.tick(events, [s[k] for s in spikes]), "events of a batch are of their steps and places"
         readout[k] = state.readout
     return state.range()
 
@@ -64,5 +64,4 @@ def _ticks(batch: EventBatch, clip: int, step_us: int, total: int) -> list[np.nd
     """A clip's events step by step; the first step takes t = 0 too."""
     own = slice(int(batch.offsets[clip]), int(batch.offsets[clip + 1]))
     events = pack(*(column[own].numpy() for column in (batch.t, batch.x, batch.y, batch.p)))
-    ends = np.searchsorted(events["t"], np.arange(1, total + 1) * step_us, side="right")
-    return np.split(events[: ends[-1]], ends[:-1])
+    return by_step(events, step_us, total)

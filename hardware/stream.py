@@ -118,16 +118,10 @@ class Compiled(streams.State):
         super().__init__(weights)
         self._range = weights.functions.range
         self._wraps = np.zeros(len(weights.shapes), np.int64)
-        self._outputs = (*self._outputs, None)
 
-    def record(self, events: np.ndarray, spikes: Sequence[np.ndarray]) -> None:
-        """Like :meth:`tick`; sets the spikes of every layer to 1 in an array of zeros, bool ``shape_out``."""
-        plain, self._outputs = self._outputs, (*self._outputs[:2], streams.addresses(spikes))
-        try:
-            if not self.tick(events):
-                raise AssertionError("the engine refused events that are of its step and place")
-        finally:
-            self._outputs = plain
+    def tick(self, events: np.ndarray, spikes: Sequence[np.ndarray] | None = None) -> bool:
+        """As any stream's; ``spikes``: of every layer an array of zeros, bool ``shape_out``, that gets ones."""
+        return self._tick(events, None if spikes is None else streams.addresses(spikes))
 
     def range(self) -> tuple[np.ndarray, float]:
         """How often currents wrapped, by layer, and the largest magnitude of the last layer's membranes."""

@@ -116,3 +116,10 @@ def pack(t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarr
     events = np.empty(len(t), EVENT_DTYPE)
     events["t"], events["x"], events["y"], events["p"] = t, x, y, p
     return events
+
+
+def by_step(events: np.ndarray, step_us: int, steps: int) -> list[np.ndarray]:
+    """Sorted events of each of ``steps`` steps, (step·k, step·(k + 1)] µs; the first takes t = 0 too, later events
+    are left out."""
+    ends = np.searchsorted(events["t"], np.arange(1, steps + 1) * step_us, side="right")
+    return np.split(events[: ends[-1]], ends[:-1])

@@ -102,15 +102,19 @@ class State:
         weakref.finalize(self, _free, weights, self.handle)
         self.readout = np.zeros(math.prod(weights.shapes[-1]), weights.dtype)
         self.counts = np.empty(len(weights.shapes), np.int64)
-        self._outputs: tuple[int | None, ...] = (self.readout.ctypes.data, self.counts.ctypes.data)
+        self._outputs = self.readout.ctypes.data, self.counts.ctypes.data
 
     def tick(self, events: np.ndarray) -> bool:
         """Take the events (``EVENT_DTYPE``) of the next step: ``readout`` and ``counts`` (spikes by layer) are its.
 
         False, with nothing changed, where an event is of another step or outside the input.
         """
+        return self._tick(events)
+
+    def _tick(self, events: np.ndarray, *more: Any) -> bool:
+        """``more``: arguments that this kind of stream takes besides."""
         events = np.ascontiguousarray(events)
-        answer = self.weights.functions.tick(self.handle, events.ctypes.data, len(events), *self._outputs)
+        answer = self.weights.functions.tick(self.handle, events.ctypes.data, len(events), *self._outputs, *more)
         if answer == NO_MEMORY:
             raise MemoryError("a step of a stream")
         return bool(answer != REFUSED)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from snnface.events import pack
+from snnface.events import by_step, pack
 from snnface.network import Head, Network, SynapticLayer
 from snnface.stream import Stream
 from snnface.training.bench.implementation import Done, Implementation, Start, Step
@@ -52,8 +52,7 @@ def ticks(problem: Problem) -> list[np.ndarray]:
     """Structured events of every tick, t in µs from the stream's start."""
     batch = problem.events()
     t, x, y, p = (c.numpy() for c in (batch.t, batch.x, batch.y, batch.p))
-    ends = np.searchsorted(t, np.arange(problem.workload.steps + 1) * STEP_US, side="right")
-    return np.split(pack(t, x, y, p), ends[1:-1])
+    return by_step(pack(t, x, y, p), STEP_US, problem.workload.steps)
 
 
 def _own(problem: Path, options: dict[str, Any]) -> Start:

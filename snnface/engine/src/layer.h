@@ -82,16 +82,16 @@ inline int rounded(int n, int to) { return (n + to - 1) / to * to; }
 
 // A block of weights: up to 16 out channels, 16 source channels of their group and 16 taps.
 struct WeightBlock {
-  int out, outs;  // first out channel, and how many
-  int in, ins;    // the same of the source, counted in the whole layer
-  int tap, taps;  // and of the kernel
-  size_t index;   // where the block begins in the caller's order …
+  int out, outs;        // first out channel, and how many
+  int in, ins;          // the same of the source, counted in the whole layer
+  int tap, taps;        // and of the kernel
+  size_t index;         // where the block begins in the caller's order …
   size_t outer, inner;  // … and from one out channel, and one source channel, to the next there
 
   int row(const Layer &l, int k, int i) const { return (tap + k) * l.in_stride + in + i; }
-  // Channel pair (j, i) through tap k in a tile of the block.
-  static constexpr int TILE = GROUP * (GROUP * GROUP + GROUP);
-  int at(int j, int i, int k) const { return j * (GROUP * GROUP + GROUP) + i * taps + k; }
+  // A tile of the block: out channel j, source channel i, tap k. Rows are no power of two apart, for the cache's sake.
+  static constexpr int TILE_ROW = GROUP * GROUP + GROUP, TILE = GROUP * TILE_ROW;
+  int at(int j, int i, int k) const { return j * TILE_ROW + i * taps + k; }
 };
 
 // f(block, tile) for all blocks; a thread takes its share. `tile` is room for the block: rows of the caller's own often

@@ -1,7 +1,5 @@
 // Where something happens in a step: sets of positions, and the active channels of each.
 #pragma once
-#include <algorithm>
-
 #include "memory.h"
 #include "simd.h"
 

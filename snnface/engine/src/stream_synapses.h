@@ -81,7 +81,7 @@ class Synapses {
       n += list.count;
     };
     const Axis &ys = along_[0], &xs = along_[1];
-    const typename Axis::Window y = ys.of[output.y], x = xs.of[output.x];
+    const Axis::Window y = ys.of[output.y], x = xs.of[output.x];
     if (from.places() < size_t(taps_)) {
       for (size_t i = 0; i < from.places(); i++) {
         const Place p = from.place(i);
@@ -152,7 +152,7 @@ class Synapses {
 
   snn_stream_synapses is_;
   Axis along_[2];
-  Places readers_;        // [input x][output x]: who reads whom
+  Places readers_;        // [input x][output x]: the outputs of a row that read an input
   int taps_;
   Buffer<float> weight_;  // [ky·kW + kx][source channel][width]
 
