@@ -1,0 +1,1 @@
+"""Event statistics of recordings, and how far two of them are apart."""
