@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from snnface.errors import InputError
 from snnface.faces import picture, render
 from snnface.faces.canvas import Canvas
-from snnface.faces.landmarks import facing_vertices, landmark_vertices, lid_margins
-from snnface.faces.mesh import template
-from snnface.faces.model import face_model
 from snnface.faces.motion import Motion, State
-from snnface.faces.pose import Pose, pose_of
+from snnface.faces.outline import follow_outline
+from snnface.faces.person import Face
+from snnface.faces.procedural import PROCEDURAL
 from snnface.faces.scene import draw_scene
 from snnface.facs import AUS, EXPRESSIONS
 
@@ -65,15 +65,26 @@ class FaceClip:
     """A face that rests and then acts; the same clip for the same :class:`ClipSpec`.
 
     Pose, light, background, motion and gaze are drawn from separate streams of the seed: none depends on the label.
-    ``intensity`` (0..1), if given, replaces the drawn one, to show an action at a strength of choice.
+    ``intensity`` (0..1), if given, replaces the drawn one, to show an action at a strength of choice. ``face``: the
+    kind of face.
+
+    Raises
+    ------
+    InputError: this kind of face cannot act what the clip is of.
     """
 
-    def __init__(self, spec: ClipSpec, intensity: float | None = None) -> None:
+    def __init__(self, spec: ClipSpec, intensity: float | None = None, face: Face = PROCEDURAL) -> None:
+        if spec.au != -1 and spec.au not in face.actions:
+            raise InputError(f"face {face.name}", f"cannot act AU{spec.au}", f"Choose one of {face.actions}")
+        if spec.expression != -1 and spec.expression not in face.expressions:
+            missing = EXPRESSIONS[spec.expression]
+            raise InputError(f"face {face.name}", f"cannot act {missing}", f"Choose one of {face.expressions}")
         self.spec = spec
         motion_seed, scene_seed, self._back_seed = np.random.SeedSequence(spec.seed).spawn(3)
         self.motion = Motion(spec.au, spec.expression, spec.seconds, motion_seed, intensity)
         self.scene = draw_scene(np.random.default_rng(scene_seed), spec.width, spec.height, self.motion.rest_head)
-        self.model = face_model(spec.identity)
+        self.person = face.person(spec.identity)
+        self.model = self.person.model
         self._camera = self.scene.camera()
 
     @property
@@ -128,20 +139,21 @@ class FaceClip:
         subject's left, up); box ``[F, 4]`` x0, y0, x1, y1 of the face from chin to hairline.
         """
         times = np.atleast_1d(np.asarray(t_us, np.int64))
-        state, frames, t = self.state(times), len(times), template()
-        pose = pose_of(state, self.model, self.scene)
-        marks, box = np.empty((frames, 68, 2), np.float32), np.empty((frames, 4), np.float32)
-        places, directions = (np.empty((frames, 68, 3), np.float32) for _ in range(2))
-        face = np.flatnonzero(t.skin & (np.abs(t.s) < 11) & (t.y > -11.8) & (t.y < 7.0))
-        facing = facing_vertices()
-        around = t.triangles[np.isin(t.triangles, facing).any(1)]
-        p, screen, normals = (np.empty((len(t.s), 3), np.float32) for _ in range(3))
+        state, frames, mesh = self.state(times), len(times), self.person.mesh
+        pose = self.person.pose(state, self.scene)
+        known = len(mesh.landmarks)
+        marks, box = np.full((frames, 68, 2), np.nan, np.float32), np.empty((frames, 4), np.float32)
+        places, directions = (np.zeros((frames, 68, 3), np.float32) for _ in range(2))
+        around = mesh.smooth[np.isin(mesh.smooth, mesh.facing).any(1)]
+        p, screen, normals = (np.empty((len(self.model.occlusion), 3), np.float32) for _ in range(3))
         for i in range(frames):
-            render.place(self.model, pose, i, self._camera, p, screen)
-            render.find_normals(p, around, normals)
+            self.person.place(pose, i, self._camera, p, screen)
             xy = screen[:, :2] - np.float32(0.5)
-            marks[i], places[i], directions[i] = xy[landmark_vertices()], p[facing], normals[facing]
-            box[i, :2], box[i, 2:] = xy[face].min(0), xy[face].max(0)
+            box[i, :2], box[i, 2:] = xy[mesh.outline].min(0), xy[mesh.outline].max(0)
+            if known:
+                render.find_normals(p, around, normals)
+                marks[i], places[i], directions[i] = xy[mesh.landmarks], p[mesh.facing], normals[mesh.facing]
+                follow_outline(mesh, xy, marks[i])
         turn = pose.head[:, :, :3].transpose(0, 2, 1)
         towards = np.array([0, 0, self.scene.distance], np.float32) - (places @ turn + pose.head[:, None, :, 3])
         return {
@@ -154,18 +166,17 @@ class FaceClip:
             "box": box,
         }
 
-    def _pose(self, t_us: np.ndarray) -> Pose:
-        return pose_of(self.state(t_us), self.model, self.scene)
+    def _pose(self, t_us: np.ndarray) -> Any:
+        return self.person.pose(self.state(t_us), self.scene)
 
     @cached_property
     def _canvas(self) -> Canvas:
-        spec = self.spec
-        return Canvas(spec.identity, self.model, self.scene, spec.height, spec.width, self._back_seed)
+        return Canvas(self.person, self.scene, self.spec.height, self.spec.width, self._back_seed)
 
     def _steps(self, grid_us: np.ndarray) -> np.ndarray:
         """float64 ``[G - 1]``: how many steps it takes from each time (µs) of a grid to the next."""
         pose = self._pose(grid_us)
-        moved = render.travelled(self.model.subset(_watched_vertices()), pose, self._camera)
+        moved = self.person.travelled(pose, self._camera)
         iris = 1.5 * self.scene.focal / self.scene.distance * np.abs(np.diff(pose.look, axis=0))
         # Wrinkles that come up count as if they moved.
         wrinkles = 5.0 * np.abs(np.diff(pose.channels, axis=0))
@@ -173,10 +184,3 @@ class FaceClip:
         gap = np.diff(grid_us)
         return np.clip(moved / LARGEST_MOVE, gap / LONGEST_STEP, gap / SHORTEST_STEP)
 
-
-@cache
-def _watched_vertices() -> np.ndarray:
-    """Vertices that stand for all when it comes to how far the face moves: some of the face, landmarks, lids."""
-    t = template()
-    face = np.flatnonzero(t.skin & (t.depth == 0) & (np.abs(t.s) < 11) & (t.y > -11.5))
-    return np.unique(np.concatenate([face[::9], landmark_vertices(), lid_margins()]))

@@ -35,7 +35,8 @@ def _mirrored(points: Points) -> Points:
     return [(-p[0], *p[1:]) for p in points]
 
 
-def _positions() -> Points:
+def positions() -> Points:
+    """Template positions of the 68 points: (s, y), or (s, y, side) on the edge of a slit."""
     jaw = _mirrored(_JAW[:0:-1]) + list(_JAW)
     brows = _mirrored(_BROW[::-1]) + list(_BROW)
     nose = list(_BRIDGE) + _mirrored(_BASE[:0:-1]) + list(_BASE)
@@ -73,20 +74,24 @@ def _nearest(t: Template, point: tuple[float, ...]) -> int:
     return int(distance.argmin())
 
 
+def facing_points() -> Points:
+    """Template positions (s, y) whose normals say whether the 68 points face the camera: on the edge of a slit, where
+    skin folds inwards, they lie beside it on the lip or lid."""
+    return [(p[0], p[1] + 0.35 * p[2]) if len(p) == 3 else p for p in positions()]
+
+
 @cache
 def facing_vertices() -> np.ndarray:
-    """int64 ``[68]``: the vertex whose normal says whether a landmark faces the camera. On the edge of a slit, where
-    skin folds inwards, it is a neighbour on the lip or lid."""
+    """int64 ``[68]``: the vertices at the :func:`facing_points`."""
     t = template()
-    points = [(p[0], p[1] + 0.35 * p[2]) if len(p) == 3 else p for p in _positions()]
-    return np.array([_nearest(t, p) for p in points])
+    return np.array([_nearest(t, p) for p in facing_points()])
 
 
 @cache
 def landmark_vertices() -> np.ndarray:
     """int64 ``[68]``: the vertex of each landmark, iBUG order."""
     t = template()
-    return np.array([_nearest(t, p) for p in _positions()])
+    return np.array([_nearest(t, p) for p in positions()])
 
 
 @cache

@@ -12,7 +12,7 @@ from snnface.faces.identity import draw_identity
 from snnface.faces.mesh import BODY, CAVITY, EYE, HAIR, TEETH_LOW, TEETH_UP, template
 from snnface.faces.motion import State
 from snnface.faces.shape import EYE_RADIUS, gauss, rest_geometry, smoothstep
-from snnface.faces.texture import SIZE, texture_atlas, texture_coordinates
+from snnface.faces.texture import SIZE, texture_atlas
 
 
 class FaceModel(NamedTuple):
@@ -66,10 +66,8 @@ def face_model(identity: int) -> FaceModel:
     body = t.part == BODY
     follow[body] = 1 - smoothstep(-rest.positions[body, 1], 7.5, 15.0)
     occlusion = np.ones(len(t.s))
-    a = np.abs(t.s)
     k = t.skin
-    occlusion[k] -= 0.22 * gauss(a[k], t.y[k], (2.0, 0.2), (0.9, 0.7)) + 0.35 * smoothstep(-t.y[k], 11.3, 13.5)
-    occlusion[k] -= 0.15 * gauss(a[k], t.y[k], (0.0, -5.4), (1.2, 0.35)) + 0.35 * (t.depth[k] > 0)
+    occlusion[k] = skin_shade(np.abs(t.s[k]), t.y[k], t.depth[k] > 0)
     occlusion[body] = 0.62 + 0.38 * smoothstep(-rest.positions[body, 1], 11.5, 15.5)
     for part, level in ((TEETH_UP, 0.85), (TEETH_LOW, 0.65), (CAVITY, 0.6), (EYE, 0.95), (HAIR, 0.55)):
         occlusion[t.part == part] = level
@@ -94,18 +92,28 @@ def face_model(identity: int) -> FaceModel:
 
 
 @lru_cache(maxsize=4)
-def face_textures(identity: int, shrink: int) -> tuple[np.ndarray, np.ndarray]:
-    """Linear albedo ``[Ht, Wt, 3]`` and texture coordinates (texels) ``[V, 2]``, float32.
-
-    ``shrink`` 2 averages 2 × 2 texels, for small pictures.
-    """
+def painted_atlas(identity: int, shrink: int) -> np.ndarray:
+    """Linear albedo ``[Ht, Wt, 3]`` float32 of a person; ``shrink`` 2 averages 2 × 2 texels, for small pictures."""
     atlas = texture_atlas(draw_identity(identity))
-    _, h, w = atlas.shape
     parts = [atlas[:, r::shrink, c::shrink] for r, c in np.ndindex(shrink, shrink)]
     atlas = np.add.reduce(parts) / np.float32(len(parts))
-    rgb = np.ascontiguousarray(atlas.transpose(1, 2, 0))
-    uv = np.clip(texture_coordinates(template()) / shrink - 0.5, 0, [w / shrink - 1.01, h / shrink - 1.01])
-    return rgb, uv.astype(np.float32)
+    return np.ascontiguousarray(atlas.transpose(1, 2, 0))
+
+
+def shrunk_coordinates(uv: np.ndarray, shape: tuple[int, ...], shrink: int) -> np.ndarray:
+    """Texture coordinates float32 ``[V, 2]`` (texels) in an atlas of ``shape``, shrunk by ``shrink``, from those in
+    the full one."""
+    h, w = shape[:2]
+    return np.clip(uv / shrink - 0.5, 0, [w - 1.01, h - 1.01]).astype(np.float32)
+
+
+def skin_shade(a: np.ndarray, y: np.ndarray, folded: np.ndarray) -> np.ndarray:
+    """Share of the ambient light ``[N]`` that reaches skin ``a`` beside the midline at the template's height ``y``;
+    ``folded``: on the inside of a lid or lip."""
+    shade = np.ones(len(a))
+    shade -= 0.22 * gauss(a, y, (2.0, 0.2), (0.9, 0.7)) + 0.35 * smoothstep(-y, 11.3, 13.5)
+    shade -= 0.15 * gauss(a, y, (0.0, -5.4), (1.2, 0.35)) + 0.35 * folded
+    return shade
 
 
 def skin_rows(shrink: int) -> int:
