@@ -109,6 +109,7 @@ def _cast(plan: Plan) -> list[tuple[int, int, int]]:
 def _code_sha256() -> str:
     """Of all sources that decide what a clip contains."""
     room = Path(str(converters.__file__)).parent
-    made = [room / f"{name}.py" for name in ("plan", "clip", "sensors", "simulator")]
+    simulator = ("sensors", "preset", "simulator", "pixels", "noise", "readout")
+    made = [room / f"{name}.py" for name in ("plan", "clip", *simulator)]
     sources = [*sorted(Path(str(faces.__file__)).parent.glob("*.py")), *made]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

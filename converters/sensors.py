@@ -6,31 +6,10 @@ their source. Thresholds are natural-log contrast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from snnface.converters.preset import Readout, SensorPreset
 from snnface.errors import InputError
 
-
-@dataclass(frozen=True)
-class SensorPreset:
-    """One pixel design.
-
-    ``threshold_on``, ``threshold_off``: log contrast; ``mismatch``: their standard deviation over pixels, as a
-    fraction; ``cutoff_hz``: bandwidth of the photoreceptor at full light (proportional to light below, 0 =
-    unlimited); ``leak_hz``: ON events a pixel and second from leak; ``shot_hz``: noise events a pixel and second
-    in the dark (a quarter of it at full light); ``refractory_us``: dead time of a pixel after an event.
-    """
-
-    name: str
-    threshold_on: float
-    threshold_off: float
-    mismatch: float
-    cutoff_hz: float
-    leak_hz: float
-    shot_hz: float
-    refractory_us: int
-    source: str
-
+__all__ = ["SENSORS", "Readout", "SensorPreset", "sensor"]
 
 SENSORS: dict[str, SensorPreset] = {
     s.name: s

@@ -1,0 +1,46 @@
+"""What a sensor does by itself: pixels that differ, leak, hot pixels, shot noise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snnface.converters.preset import SensorPreset
+
+
+def thresholds(sensor: SensorPreset, pixels: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """ON and OFF threshold of each pixel, log contrast, float64 ``[N]``: normal around the preset's, ≥ 30 % of it."""
+    spread = random.normal(1.0, sensor.mismatch, (2, pixels)).clip(0.3)
+    return sensor.threshold_on * spread[0], sensor.threshold_off * spread[1]
+
+
+def leak_rates(sensor: SensorPreset, pixels: int, random: np.random.Generator) -> np.ndarray:
+    """ON events a second that each pixel's leak makes, float64 ``[N]``.
+
+    Log-normal with a mean of ``leak_hz`` (the spread of Hu, Liu and Delbruck 2021); hot pixels, anywhere, leak at
+    ``hot_hz`` instead, with the same spread.
+    """
+    sigma = math.log(10) * sensor.leak_spread
+    spread = np.exp(random.normal(-(sigma**2) / 2, sigma, pixels))
+    hot = random.random(pixels) < sensor.hot_fraction
+    return np.where(hot, sensor.hot_hz, sensor.leak_hz) * spread
+
+
+def shot_noise(
+    sensor: SensorPreset, light: np.ndarray, start: int, stop: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixel, time (µs) and polarity of noise events ``[K]`` between two times, sorted by pixel, then time.
+
+    A Poisson process of its own in each pixel, of ``shot_hz`` in the dark and ``bright_shot`` of it at full light
+    (float32 ``[N]``, 1 or more) with a straight line between.
+    """
+    count = random.poisson(sensor.shot_hz * len(light) * (stop - start) * 1e-6)
+    if count == 0:
+        return np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_)
+    # Pixel and, behind the point, share of the time: one sort puts both in order.
+    place = np.sort(random.integers(0, len(light), count) + random.random(count))
+    pixel = np.minimum(place, len(light) - 1).astype(np.int64)
+    kept = random.random(count) < 1 - (1 - sensor.bright_shot) * np.minimum(light[pixel], 1)
+    t = start + (place - pixel) * (stop - start)
+    return pixel[kept], t[kept], random.random(np.count_nonzero(kept)) < 0.5
