@@ -127,6 +127,25 @@ def test_workers_change_nothing_and_the_seed_everything(made: tuple[Path, dict],
     assert synthesise(tmp_path / "other.h5", plan(seed=4))["sha256"] != made[1]["sha256"]
 
 
+def test_shards_hold_the_same_content(made: tuple[Path, dict], tmp_path: Path) -> None:
+    out = tmp_path / "faces.h5"
+    assert synthesise(out, plan(), workers=2, shard_clips=3)["sha256"] == made[1]["sha256"]
+    shards = sorted((tmp_path / "faces.h5.shards").glob("0*.h5"))
+    assert [len(Store(shard)) for shard in shards] == [3, 3, 2]
+    assert Store(shards[1]).generator["clips"] == [3, 6]
+    shards[1].unlink()
+    out.unlink()
+    kept = shards[0].stat().st_mtime_ns
+    with pytest.raises(InputError, match="other settings"):
+        synthesise(out, plan(), resume=True, shard_clips=4)
+    with pytest.raises(InputError, match="--resume"):
+        synthesise(out, plan(), shard_clips=3)
+    assert synthesise(out, plan(), resume=True, shard_clips=3)["sha256"] == made[1]["sha256"]
+    assert shards[0].stat().st_mtime_ns == kept
+    with pytest.raises(InputError, match="--shard-clips"):
+        synthesise(out, plan(), shard_clips=-1)
+
+
 def test_a_killed_run_goes_on_to_the_same_content(made: tuple[Path, dict], tmp_path: Path, capsys) -> None:
     out, parts = tmp_path / "faces.h5", tmp_path / "faces.h5.parts"
     command = [sys.executable, "-m", "snnface", "synth", str(out), *OPTIONS]

@@ -22,7 +22,7 @@ from snnface.training.stages import Stages
 SEEDS = (1, 2, 3)
 SIZES = {
     "small": Size(80, 20, 10, epochs=12, teacher_epochs=8, seed=2, seeds=SEEDS),
-    "standard": Size(640, 40, 20, epochs=16, teacher_epochs=10, seed=2, seeds=SEEDS),
+    "standard": Size(640, 40, 20, epochs=12, teacher_epochs=10, seed=2, seeds=SEEDS),
     "full": Size(1600, 200, 40, epochs=50, teacher_epochs=24, seed=2, seeds=SEEDS),
 }
 ROUNDS = 1000
@@ -112,8 +112,8 @@ def _stages(seeds: Sequence[int]) -> list[str]:
 
 
 def _learning_rates(experiment: Experiment) -> dict[str, float]:
-    """Scores of the CNN on the validation people by learning rate, in a quarter of the passes."""
-    passes = f"training.epochs={max(1, experiment.size.epochs // 4)}"
+    """Scores of the CNN on the validation people by learning rate, in a third of the passes."""
+    passes = f"training.epochs={max(1, experiment.size.epochs // 3)}"
     students = [
         Student("matched_cnn", (f"training.lr={rate}", passes), label=f"matched_cnn, {rate}") for rate in CNN_RATES
     ]
@@ -230,6 +230,6 @@ def _tables(summary: dict[str, Any], size: str) -> str:
         f"synthetic faces at {s['pixels']}×{s['pixels']}, {s['epochs']} passes for every network. Each network is "
         f"trained with seeds {_listed(s['seeds'])}; one RGB teacher guides all. The CNN's learning rate, {rate} "
         f"of {_listed(list(rates))}, was chosen once on the validation people, with seed {s['seeds'][0]} and a "
-        "quarter of the passes.\n\n"
+        "third of the passes.\n\n"
         f"## Accuracy\n\n{_accuracy_table(summary)}\n## Energy\n\n{_energy_table(summary['profile'])}"
     )

@@ -25,6 +25,12 @@ def synth(
     tasks: Annotated[str, typer.Option(help="au, expression or both.")] = "au,expression",
     rgb: Annotated[bool, typer.Option(help="Store paired RGB at 30 frames/s.")] = True,
     workers: Annotated[int, typer.Option(help="Processes; 0 = all cores.")] = 0,
+    shard_clips: Annotated[
+        int, typer.Option(help="Keep files of so many clips in OUT.shards, for large sets; 0 = one file.")
+    ] = 0,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers make the clips.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides the content, whatever the workers.")] = 0,
     first_identity: Annotated[int, typer.Option(help="Number of the first person.")] = 0,
     split: Annotated[str, typer.Option(help="Fractions of people: train,validation,test.")] = "0.7,0.15,0.15",
@@ -51,7 +57,7 @@ def synth(
         first_identity=first_identity,
         split=_fractions(split),
     )
-    return synthesise(out, plan, workers or os.cpu_count() or 1, resume)
+    return synthesise(out, plan, workers or os.cpu_count() or 1, resume, shard_clips, cluster)
 
 
 def _fractions(text: str) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ Root attributes: ``width``, ``height``, ``generator`` (JSON: what made it, with 
 per clip ``identity``, ``au``, ``expression``, ``split``, ``duration_us``; per frame (concatenated, ``frame_offsets
 [N + 1]``) ``frame_t_us``, ``au_intensity [., 24]``, ``landmarks [., L, 2]``, ``visible [., L]``,
 ``coefficients [., K]``, ``pose [., 3]``, ``gaze [., 2]``, ``box [., 4]`` and ``rgb`` (encoded pictures, optional).
-Compression is gzip, so that plain h5py opens it anywhere.
+Compression is gzip, so that plain h5py opens it anywhere. Large sets may lie in several files (``shards.py``).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from snnface.datasets.layout import (
     ClipData,
     check_shape,
 )
+from snnface.datasets.shards import check as check_shards
 from snnface.datasets.writer import write_store
 from snnface.errors import InputError
 from snnface.events import Recording, pack
@@ -65,6 +66,7 @@ class Store:
         self._handle: tuple[int, h5py.File] | None = None
         with self._reading() as file:
             self._check_fields(file)
+            check_shards(self.path, file)
             self.width, self.height = int(file.attrs["width"]), int(file.attrs["height"])
             self.generator: dict[str, Any] = json.loads(file.attrs["generator"])
             self.attrs: dict[str, Any] = dict(file.attrs)
