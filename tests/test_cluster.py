@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_synth import plan
 
 from snnface.converters import synth
 from snnface.converters.synth import synthesise
 from snnface.errors import InputError
-from test_synth import plan
 
 distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'snnface[cluster]'")
 

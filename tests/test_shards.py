@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_store import CLIPS, HEIGHT, WIDTH, assert_same, clip
 
 from snnface.datasets.faces import FaceEvents
 from snnface.datasets.shards import join
 from snnface.datasets.store import ClipData, Store, write_store
 from snnface.errors import InputError
-from test_store import CLIPS, HEIGHT, WIDTH, assert_same, clip
 
 GENERATOR = {"name": "test", "settings": {"seed": 11}}
 
