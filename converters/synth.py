@@ -60,10 +60,8 @@ def synthesise(
     generator = {"name": "procedural", "settings": plan.settings(), "coefficients": list(COEFFICIENT_NAMES)}
     if not (resume and out.is_file() and Store(out).generator == generator):
         folder = _parts_folder(out, plan, resume, shard_clips)
-        numbers = [
-            range(n, min(n + shard_clips, plan.clips)) for n in range(0, plan.clips, shard_clips or plan.clips)
-        ]
-        clips = {folder / f"{each.start:07d}.h5": each for each in (numbers if shard_clips else _parts(plan))}
+        parts = _shards(plan, shard_clips) if shard_clips else _parts(plan)
+        clips = {folder / f"{numbers.start:07d}.h5": numbers for numbers in parts}
         missing = {file: each for file, each in clips.items() if not file.is_file()}
         with bar() as display, closing(_made(plan, missing, generator, workers, cluster)) as made:
             task = display.add_task(f"synth {out.name}", total=plan.clips)
@@ -99,6 +97,10 @@ def _parts_folder(out: Path, plan: Plan, resume: bool, shard_clips: int) -> Path
             raise InputError(folder, "holds the clips of another run", "Add --resume to go on, or remove it")
     write_json(folder / "plan.json", settings)
     return folder
+
+
+def _shards(plan: Plan, clips: int) -> list[range]:
+    return [range(n, min(n + clips, plan.clips)) for n in range(0, plan.clips, clips)]
 
 
 def _parts(plan: Plan) -> list[range]:
@@ -140,7 +142,7 @@ def _make(plan: Plan, numbers: range, file: Path, generator: dict[str, Any]) -> 
 def _made(
     plan: Plan, missing: dict[Path, range], generator: dict[str, Any], workers: int, cluster: str | None
 ) -> Generator[int]:
-    """Make the parts that are missing, here, in worker processes or on a cluster; yields each one's number of clips."""
+    """Make the parts that are missing, here, in processes or on a cluster; yields each one's number of clips."""
     arguments = [(plan, numbers, file.resolve(), generator) for file, numbers in missing.items()]
     if cluster is None and workers <= 1:
         for each in arguments:

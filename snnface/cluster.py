@@ -14,7 +14,7 @@ _PATIENCE = 20
 def as_done_on(
     address: str, work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
 ) -> Generator[tuple[int, Any]]:
-    """``work(*arguments[i])`` of each i on the workers of the Dask scheduler at ``address``: (i, result) as they come.
+    """``work(*arguments[i])`` of each i on the workers of a Dask scheduler at ``address``: (i, result) as they come.
 
     What a worker had begun when it was lost is begun again elsewhere. Closing the generator cancels what is not
     finished. ``work`` must be importable on the workers. Raises what it raises, and :class:`InputError` where there
@@ -40,7 +40,7 @@ def as_done_on(
             raise InputError(
                 f"--cluster {address}",
                 f"lost worker after worker ({e})",
-                "See the workers' logs; go on with --resume",
+                "See their logs; go on with --resume",
             ) from e
         finally:
             client.cancel(list(jobs))

@@ -1,4 +1,4 @@
-"""Data sets in several files: one view of all, the same content, and one clear error where a shard is not as it was."""
+"""Data sets in several files: one view of all, the same content, one clear error where a shard is not as it was."""
 
 from __future__ import annotations
 
