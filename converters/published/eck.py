@@ -30,7 +30,7 @@ def recognise(folder: Path) -> bool:
 def sources(folder: Path, options: Options) -> list[Source]:
     """The sequences by set, class and name."""
     files = sorted(path for name in _SETS for path in folder.glob(f"{name}/[0-7]/*.npy"))
-    first = min(int(path.parent.name) for path in files)
+    first = min((int(path.parent.name) for path in files), default=0)
     found = []
     for path in files:
         if not 0 <= int(path.parent.name) - first < len(EXPRESSIONS):
