@@ -1,39 +1,63 @@
-"""One recording format into another."""
+"""One recording format into another, part by part: recordings may be larger than memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from snnface import io
-from snnface.errors import InputError
+import numpy as np
 
-_VIDEO = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif"})
+from snnface import io
+from snnface.progress import bar
+
+#: Smaller files are done before anyone would look at a bar.
+_WORTH_A_BAR = 50_000_000
 
 
 def convert_recording(
-    source: str | Path, target: str | Path, size: tuple[int, int] | None = None, repair: bool = False
+    source: str | Path,
+    target: str | Path,
+    size: tuple[int, int] | None = None,
+    repair: bool = False,
+    encoding: str | None = None,
 ) -> dict[str, object]:
     """Read ``source``, write ``target`` in the format of its suffix; both may be any that ``snnface.io`` knows.
 
-    ``size`` is the sensor's (width, height) where the source does not state it. Returns the events read and
-    written, what ``repair`` dropped by reason, and ``t0_us``, the µs taken off all times where the target's
-    format cannot begin late.
+    ``size`` is the sensor's (width, height) where the source does not state it; ``encoding`` that of RAW files,
+    "evt3" or "evt2". Memory is constant. Returns the events read and written, what ``repair`` dropped by reason, and
+    ``t0_us``, the µs taken off all times where the target's format cannot begin late.
 
     Raises
     ------
     InputError: the source cannot be read, or the target cannot be written.
     """
-    source, target = Path(source), Path(target)
-    if source.is_dir() or source.suffix.lower() in _VIDEO:
-        kind = "a folder" if source.is_dir() else "a video"
-        raise InputError(source, f"is {kind}; only recordings of events are converted", "Give an event file")
-    if target.suffix.lower() not in io.SUFFIXES:
-        raise InputError(target, "its suffix names no recording format", f"Use one of {' '.join(io.SUFFIXES)}")
-    recording, report = io.read(source, repair, size)
-    shift = io.write(recording, target)
+    target = Path(target)
+    io.check_target(target, encoding=encoding)
+    parts = io.Parts(source, repair, size)
+    written = 0
+
+    def counted() -> Iterator[np.ndarray]:
+        nonlocal written
+        for events in watched(parts):
+            written += len(events)
+            yield events
+
+    shift = io.write_parts(counted(), target, (parts.width, parts.height), encoding)
     return {
-        "events_in": len(recording) + report.events_dropped,
-        "events_out": len(recording),
-        "dropped": report.dropped,
+        "events_in": written + parts.report.events_dropped,
+        "events_out": written,
+        "dropped": parts.report.dropped,
         "t0_us": shift,
     }
+
+
+def watched(parts: io.Parts) -> Iterator[np.ndarray]:
+    """The parts, with a progress bar where the file is large."""
+    if parts.path.stat().st_size < _WORTH_A_BAR:
+        yield from parts
+        return
+    with bar() as display:
+        task = display.add_task(f"convert {parts.path.name} (%)", total=100)
+        for events in parts:
+            display.update(task, completed=int(100 * parts.done))
+            yield events

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import struct
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import faery
 import numpy as np
 
 from snnface.io.damage import Damage
-from snnface.io.decoding import Columns, contained, joined, scratch
+from snnface.io.decoding import Block, Decoded, contained, for_encoder, joined
 
 SUFFIXES = (".aedat4",)
+ENCODINGS = ("aedat4",)
 #: Coordinates are signed 16-bit numbers.
 LARGEST_SENSOR = 32_767
 _MAGIC = b"#!AER-DAT4.0\r\n"
@@ -31,43 +35,58 @@ _DESCRIPTION = (
 )
 
 
-def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Columns, tuple[int, int], str]:
-    """Columns, sensor size and "aedat4" of the first event track of an AEDAT 4 file."""
+def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> Decoded:
+    """Events of the first event track of an AEDAT 4 file, packet by packet."""
     packets, table_at = _check_container(path, damage)
-    with contained(damage), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        _, track = _open(path, table_at, damage, stack)
+    stated = tuple(track.dimensions)
+    if size and size != stated:
+        raise damage.lost(f"its header states {stated[0]}x{stated[1]}, not {size[0]}x{size[1]}", "Leave out --size")
+    return Decoded(stated, "aedat4", _blocks(path, packets, table_at, damage))
+
+
+def _open(
+    path: Path, table_at: int, damage: Damage, stack: contextlib.ExitStack
+) -> tuple[faery.aedat.Decoder, faery.aedat.Track]:
+    """The decoder, which ``stack`` closes, and the first event track."""
+    with contained(damage):
         if damage.repair and table_at:  # the table at the end is not needed, and may be what is broken
-            data = path.read_bytes()
-            parts = data[:table_at], struct.pack("<q", -1), data[table_at + 8 :]
-            path = stack.enter_context(scratch(".aedat4", *parts))
+            path = _without_table(path, table_at, stack)
         decoder = stack.enter_context(faery.aedat.Decoder(path))
         tracks = [t for t in decoder.tracks() if t.data_type == "events"]
         if not tracks:
             raise damage.lost("holds no event track", "Give a recording with events")
-        track = tracks[0]
-        stated = tuple(track.dimensions)
-        if size and size != stated:
-            raise damage.lost(
-                f"its header states {stated[0]}x{stated[1]}, not {size[0]}x{size[1]}", "Leave out --size"
-            )
-        return joined(_packets(decoder, track.id, packets, damage)), stated, "aedat4"
+        return decoder, tracks[0]
+    raise AssertionError("not reached")
 
 
-def _packets(decoder: faery.aedat.Decoder, track: int, count: int, damage: Damage) -> list[np.ndarray]:
+def _without_table(path: Path, table_at: int, stack: contextlib.ExitStack) -> Path:
+    """A copy that says that it has no table at its end; ``table_at``: where it says where the table is."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="snnface-"))
+    copy = Path(shutil.copyfile(path, Path(folder) / "copy.aedat4"))
+    with copy.open("r+b") as f:
+        f.seek(table_at)
+        f.write(struct.pack("<q", -1))
+    return copy
+
+
+def _blocks(path: Path, count: int, table_at: int, damage: Damage) -> Iterator[Block]:
     """The event packets of one track; a packet that does not decode is passed over under repair."""
-    good = []
-    for i in range(count):
-        try:
-            found, packet = next(decoder)
-        except StopIteration:
-            break
-        except (MemoryError, KeyboardInterrupt):
-            raise
-        except BaseException as e:  # a Rust panic arrives as a BaseException
-            damage.found("garbled_packets", 1, f"packet {i} of {count} cannot be decoded ({e})")
-            continue
-        if found.id == track and len(packet):
-            good.append(packet)
-    return good
+    with contextlib.ExitStack() as stack, contained(damage):
+        decoder, track = _open(path, table_at, damage, stack)
+        for i in range(count):
+            try:
+                found, packet = next(decoder)
+            except StopIteration:
+                break
+            except (MemoryError, KeyboardInterrupt):
+                raise
+            except BaseException as e:  # a Rust panic arrives as a BaseException
+                damage.found("garbled_packets", 1, f"packet {i} of {count} cannot be decoded ({e})")
+                continue
+            if found.id == track.id and len(packet):
+                yield Block(*joined([packet]), (i + 1) / count)
 
 
 def _check_container(path: Path, damage: Damage) -> tuple[int, int]:
@@ -127,7 +146,7 @@ def _table_position(header: bytes, damage: Damage) -> tuple[int, int]:
     return table, root + offsets[1] if offsets[1] else 0
 
 
-def write(path: Path, events: np.ndarray, size: tuple[int, int]) -> int:
+def write(path: Path, parts: Iterator[np.ndarray], size: tuple[int, int], encoding: str) -> int:
     """Write one event track, LZ4-compressed; returns 0: no time is lost."""
     attribute, node = faery.aedat.DescriptionAttribute, faery.aedat.DescriptionNode
     root = "/mainloop/Recorder/outInfo/"
@@ -139,5 +158,6 @@ def write(path: Path, events: np.ndarray, size: tuple[int, int]) -> int:
     track = {key: attribute(kind, value) for key, kind, value in _DESCRIPTION}
     tree = [node("outInfo", root, {}, [node("0", f"{root}0/", track, [node("info", f"{root}0/info/", info, [])])])]
     with faery.aedat.Encoder(path, tree, faery.aedat.LZ4_DEFAULT) as encoder:
-        encoder.write(0, events)
+        for part in parts:
+            encoder.write(0, for_encoder(part))
     return 0

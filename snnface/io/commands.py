@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from snnface.io.hdf5_file import SUFFIXES as HDF5
 from snnface.io.hdf5_file import holds_dataset
-from snnface.io.recording import check_file, parse_size, read
+from snnface.io.recording import Parts, check_file, parse_size
 
 
 def info(
@@ -29,16 +30,20 @@ def info(
             from snnface.io.summary import summary  # data sets bring Tonic; recordings need none of it
 
             return summary(file)
-    recording, report = read(file, repair, parse_size(size))
-    first, last = int(recording.t[0]), int(recording.t[-1])
+    parts = Parts(file, repair, parse_size(size))
+    events = on = first = last = 0
+    for part in parts:
+        first = first if events else int(part["t"][0])
+        last, on = int(part["t"][-1]), on + int(np.count_nonzero(part["p"]))
+        events += len(part)
     return {
-        "events": len(recording),
-        "width": recording.width,
-        "height": recording.height,
+        "events": events,
+        "width": parts.width,
+        "height": parts.height,
         "t_first_us": first,
         "t_last_us": last,
         "duration_us": last - first,
-        "on_fraction": float(recording.p.mean()),
-        "format": report.format,
-        "dropped": report.dropped,
+        "on_fraction": on / events,
+        "format": parts.format,
+        "dropped": parts.report.dropped,
     }

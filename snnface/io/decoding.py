@@ -1,18 +1,40 @@
-"""The boundary to faery: its packets as columns, its errors and panics as ours."""
+"""The boundary to the decoders: blocks of columns, their errors and panics as ours."""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
+import faery
 import numpy as np
 
 from snnface.errors import InputError
+from snnface.events import EVENT_DTYPE, pack
 from snnface.io.damage import Damage
 
+T = TypeVar("T")
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+class Block(NamedTuple):
+    """Decoded events t, x, y, p ``[E]`` (µs, pixels, polarity), and how much of the file was read for them, 0-1."""
+
+    t: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+    done: float
+
+
+class Decoded(NamedTuple):
+    """An open recording: sensor (width, height), the format's name, its events block by block in constant memory."""
+
+    size: tuple[int, int]
+    name: str
+    blocks: Iterator[Block]
 
 
 @contextlib.contextmanager
@@ -43,3 +65,23 @@ def joined(packets: list[np.ndarray], polarity: str = "on") -> Columns:
         return np.zeros(0, np.int64), np.zeros(0, np.uint16), np.zeros(0, np.uint16), np.zeros(0, bool)
     events = packets[0] if len(packets) == 1 else np.concatenate(packets)
     return events["t"].astype(np.int64), events["x"], events["y"], events[polarity]
+
+
+def for_encoder(events: np.ndarray) -> np.ndarray:
+    """Structured events ``[E]`` as faery's encoders take them; a view where they are of our own layout."""
+    if events.dtype != EVENT_DTYPE:
+        events = pack(*(events[name] for name in "txyp"))
+    return np.ascontiguousarray(events).view(faery.EVENTS_DTYPE)
+
+
+def with_next(items: Iterable[T]) -> Iterator[tuple[T, T | None]]:
+    """Each item and the one after it; None after the last."""
+    iterator = iter(items)
+    try:
+        item = next(iterator)
+    except StopIteration:
+        return
+    for following in iterator:
+        yield item, following
+        item = following
+    yield item, None

@@ -2,50 +2,45 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import faery
 import numpy as np
 
 from snnface.io.damage import Damage
-from snnface.io.decoding import Columns, contained, joined, scratch
-from snnface.io.evt_words import clean2, clean3
-from snnface.io.header import Header, parse, sensor_size
+from snnface.io.decoding import Block, Columns, Decoded, contained, for_encoder, joined, scratch
+from snnface.io.evt_words import cleaned
+from snnface.io.header import Header, read_header, sensor_size
 
 SUFFIXES = (".raw",)
+ENCODINGS = ("evt3", "evt2")
 #: x and y have 11 bits.
 LARGEST_SENSOR = 2048
 #: A recording whose times begin later than the counter reaches (24 bits) keeps the rest in the header.
 LATEST_START_US = 1 << 24
+#: Words that are checked and decoded together.
+BLOCK = 1 << 20
 _WORD: dict[str, np.dtype] = {"evt2": np.dtype("<u4"), "evt3": np.dtype("<u2")}
 _NAMES = {"2": "evt2", "2.0": "evt2", "2.1": "evt2.1", "3": "evt3", "3.0": "evt3"}
 
 
-def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Columns, tuple[int, int], str]:
-    """Columns, sensor size and version ("evt2", "evt3") of a RAW file.
+def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> Decoded:
+    """Events of a RAW file, "evt2" or "evt3".
 
     Each time word is checked first (see :mod:`snnface.io.evt_words`); faery decodes. Where the sensor's clock
     steps back by a few µs, time is held, so that it never runs backwards.
     """
-    data = path.read_bytes()
-    header = parse(data, damage)
+    data, header = read_header(path, damage)
     version = _version(header, data, damage)
     size = sensor_size(header, size, LARGEST_SENSOR, damage)
-    word = _WORD[version]
-    payload = memoryview(data)[header.length :]
-    rest = len(payload) % word.itemsize
-    damage.found("truncated_bytes", rest, "ends in the middle of a word, {} bytes after the last whole one")
-    words = np.frombuffer(payload[: len(payload) - rest], word)
-    if not words.size:
+    length, word = path.stat().st_size - header.length, _WORD[version].itemsize
+    damage.found("truncated_bytes", length % word, "ends in the middle of a word, {} bytes after the last whole one")
+    if length < word:
         raise damage.lost("holds a header but no events")
-    cleaned = (clean2 if version == "evt2" else clean3)(words, size, damage)
-    if np.array_equal(cleaned, words) and not rest and payload[:1] != b"%":
-        return _decode(path, damage, size, version), size, version
-    # The filler word ends the header for the decoder, whatever the first byte of the events is.
-    filler = np.array([0xE << (word.itemsize * 8 - 4)], word)
-    with scratch(".raw", data[: header.length], filler.tobytes(), cleaned.tobytes()) as clean:
-        return _decode(clean, damage, size, version), size, version
+    return Decoded(size, version, _blocks(path, data[: header.length], size, version, damage))
 
 
 def _version(header: Header, data: bytes, damage: Damage) -> str:
@@ -62,6 +57,30 @@ def _version(header: Header, data: bytes, damage: Damage) -> str:
     return stated.pop()
 
 
+def _blocks(path: Path, header: bytes, size: tuple[int, int], version: str, damage: Damage) -> Iterator[Block]:
+    word, total = _WORD[version], path.stat().st_size
+    taken = len(header)
+
+    def words() -> Iterator[np.ndarray]:
+        nonlocal taken
+        with path.open("rb") as f:
+            f.seek(len(header))
+            while len(block := np.fromfile(f, word, BLOCK)):
+                taken += block.nbytes
+                yield block
+
+    # The filler word ends the header for the decoder, whatever the first byte of the events is.
+    head = header + np.array([0xE << (word.itemsize * 8 - 4)], word).tobytes()
+    latest = np.iinfo(np.int64).min
+    for block, offset in cleaned(version, words(), size, damage):
+        with scratch(".raw", head, block.data) as stream:
+            t, x, y, p = _decode(stream, damage, size, version)
+        if len(t):
+            t = np.maximum(t + offset, latest)
+            latest = t[-1]
+            yield Block(t, x, y, p, taken / total)
+
+
 def _decode(path: Path, damage: Damage, size: tuple[int, int], version: str) -> Columns:
     with contained(damage), faery.evt.Decoder(path, size, version) as decoder:
         if decoder.version != version or tuple(decoder.dimensions) != size:
@@ -69,8 +88,10 @@ def _decode(path: Path, damage: Damage, size: tuple[int, int], version: str) -> 
         return joined([packet["events"] for packet in decoder if "events" in packet])
 
 
-def write(path: Path, events: np.ndarray, size: tuple[int, int]) -> int:
-    """Write EVT3; returns 0: no time is lost."""
-    with faery.evt.Encoder(path, "evt3", bool(events["t"][0] >= LATEST_START_US), size, True) as encoder:
-        encoder.write({"events": events})
+def write(path: Path, parts: Iterator[np.ndarray], size: tuple[int, int], encoding: str) -> int:
+    """Write EVT3 or EVT2; returns 0: no time is lost."""
+    first = next(parts)
+    with faery.evt.Encoder(path, encoding, bool(first["t"][0] >= LATEST_START_US), size, True) as encoder:
+        for part in itertools.chain([first], parts):
+            encoder.write({"events": for_encoder(part)})
     return 0

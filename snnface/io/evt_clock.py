@@ -1,40 +1,60 @@
-"""Time in EVT streams, and the count of what is wrong in one."""
+"""Time in EVT streams, and the count of what is wrong in one block of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from snnface.io.damage import Damage
-from snnface.io.order import JITTER_US, in_order
+from snnface.io.order import JITTER_US, Order
+
+
+class Timing(NamedTuple):
+    """For each word of a block, bool ``[N]``: the time is not known yet; it is wrong; the word sets the time and must
+    go."""
+
+    unset: np.ndarray
+    wrong: np.ndarray
+    remove: np.ndarray
 
 
 class Clock:
-    """The clock of a stream, from its K time words: positions int64 ``[K]`` and times int64 ``[K]`` in µs."""
+    """The clock of a stream whose words come block by block.
 
-    def __init__(self, position: np.ndarray, t: np.ndarray) -> None:
-        self._position = position
-        self._wrong = ~in_order(t, JITTER_US)
-        held = np.maximum.accumulate(np.where(self._wrong, -1, t))
+    ``first_us``, ``held_us``: the first and the latest time that was kept, None before there is one.
+    """
+
+    def __init__(self) -> None:
+        self._order = Order(JITTER_US)
+        self._started = self._wrong = False
+        self.first_us: int | None = None
+        self.held_us: int | None = None
+
+    def during(self, length: int, position: np.ndarray, t: np.ndarray, ahead: np.ndarray | None) -> Timing:
+        """Timing of the next ``length`` words, whose K time words at ``position`` say ``t`` µs (int64 ``[K]``);
+        ``ahead``: the times of the block after it."""
+        wrong = ~self._order.keep(t, ahead)
+        before = np.iinfo(np.int64).min if self.held_us is None else self.held_us
+        held = np.maximum.accumulate(np.maximum(np.where(wrong, before, t), before))
+        latest = np.searchsorted(position, np.arange(length), side="right") - 1
+        remove = np.zeros(length, bool)
         # A word that steps back goes even where that is mere jitter: time is held there, in every decoder alike.
-        self._remove = self._wrong | (t < held)
-
-    def during(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For the words from ``start`` to ``stop``, three times bool ``[stop - start]``: time is not known yet; it
-        is wrong; the word sets the time and must go."""
-        latest = np.searchsorted(self._position, np.arange(start, stop), side="right") - 1
-        unset = latest < 0
-        wrong = np.append(self._wrong, False)[latest] & ~unset
-        remove = np.zeros(stop - start, bool)
-        first, last = np.searchsorted(self._position, [start, stop])
-        remove[self._position[first:last] - start] = self._remove[first:last]
-        return unset, wrong, remove
+        remove[position] = wrong | (t < held)
+        timing = Timing((latest < 0) & (not self._started), np.append(wrong, self._wrong)[latest], remove)
+        if len(t):
+            self._started, self._wrong = True, bool(wrong[-1])
+        kept = t[~wrong]
+        if len(kept):
+            self.first_us = int(kept[0]) if self.first_us is None else self.first_us
+            self.held_us = int(held[-1])
+        return timing
 
 
 @dataclass
 class Tally:
-    """Counts of a whole stream: words of unknown type, and each bad event under one reason."""
+    """Counts of a block: words of unknown type, and each bad event under one reason."""
 
     unknown: int = 0
     first_unknown: int = -1
@@ -45,17 +65,16 @@ class Tally:
     def words(self, known: np.ndarray, start: int) -> None:
         """Count words that are not ``known``, bool ``[N]``, the first being word ``start`` of the stream."""
         if not known.all():
-            if not self.unknown:
-                self.first_unknown = start + int(np.argmin(known))
-            self.unknown += len(known) - int(np.count_nonzero(known))
+            self.first_unknown = start + int(np.argmin(known))
+            self.unknown = len(known) - int(np.count_nonzero(known))
 
     def events(self, events: np.ndarray, undated: np.ndarray, outside: np.ndarray, wrong: np.ndarray) -> None:
         """Count events: ``events``, ``outside`` are numbers a word, ``undated``, ``wrong`` bool, all ``[N]``."""
         dated = ~undated
-        self.undated += int(events[undated].sum())
-        self.outside += int(outside[dated].sum())
+        self.undated = int(events[undated].sum())
+        self.outside = int(outside[dated].sum())
         late = wrong & dated
-        self.backwards += int(events[late].sum()) - int(outside[late].sum())
+        self.backwards = int(events[late].sum()) - int(outside[late].sum())
 
     def report(self, size: tuple[int, int], damage: Damage) -> None:
         """Raise the first damage, or note all of it where repair is wanted."""

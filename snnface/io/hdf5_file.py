@@ -1,9 +1,16 @@
-"""One recording in HDF5: ``events/{t,x,y,p}`` and the attributes ``width`` and ``height``; plain h5py opens it."""
+"""One recording in HDF5: ``events/{t,x,y,p}``, ``index_ms``, attributes ``width`` and ``height``; h5py opens it.
+
+``index_ms[k]`` is the number of events before ``start_us + 1000 k`` µs (``start_us``: its attribute), so that a
+window is found without a search; files without it are read too.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import h5py
@@ -12,30 +19,52 @@ import numpy as np
 from snnface.errors import InputError
 from snnface.hdf5 import new_file
 from snnface.io.damage import Damage
-from snnface.io.decoding import Columns, joined, scratch
+from snnface.io.decoding import Block, Decoded
 
 SUFFIXES = (".h5", ".hdf5")
+ENCODINGS = ("hdf5",)
+FIELDS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "u1"}
 LARGEST_SENSOR = 65_535
 #: Number of Prophesee's ECF compression in the registry of HDF5 filters.
 _ECF = 0x8ECF
+#: Events that are packed together: few, so that a short window costs little.
 _CHUNK = 16_384
+#: Chunks that are read and written together.
+_TOGETHER = 32
+_PACKED = {"compression": "gzip", "compression_opts": 2, "shuffle": True}
 #: A truncated file is filled up to at most this many times its size.
 _MOST_MISSING = 100
 
 
-def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> tuple[Columns, tuple[int, int], str]:
-    """Columns, sensor size and "hdf5" of a file that holds one recording."""
+def read(path: Path, size: tuple[int, int] | None, damage: Damage) -> Decoded:
+    """Events of a file that holds one recording."""
     with contextlib.ExitStack() as stack:
-        try:
-            f = stack.enter_context(_open(path, damage, stack))
-            if is_dataset(f):
-                raise damage.lost("is a data set of many clips, not one recording", "Give a recording")
-            _refuse_prophesee(f, damage)
-            return _columns(f, damage), _size(f, size, damage), "hdf5"
-        except (OSError, RuntimeError, KeyError, ValueError) as e:
-            if isinstance(e, InputError):
-                raise
-            raise damage.lost(f"cannot be read as HDF5 ({e})") from e
+        _, _, size = open_recording(path, size, damage, stack)
+    return Decoded(size, "hdf5", _blocks(path, damage))
+
+
+def open_recording(
+    path: Path, size: tuple[int, int] | None, damage: Damage, stack: contextlib.ExitStack
+) -> tuple[h5py.File, list[h5py.Dataset], tuple[int, int]]:
+    """The open file, which ``stack`` closes, its columns t, x, y, p, and the sensor's (width, height)."""
+    with _readable(damage):
+        f = stack.enter_context(_open(path, damage, stack))
+        if is_dataset(f):
+            raise damage.lost("is a data set of many clips, not one recording", "Give a recording")
+        _refuse_prophesee(f, damage)
+        return f, _columns(f, damage), _size(f, size, damage)
+    raise AssertionError("not reached")
+
+
+@contextlib.contextmanager
+def _readable(damage: Damage) -> Iterator[None]:
+    """Turn what HDF5 raises on broken files into an :class:`InputError`."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError) as e:
+        if isinstance(e, InputError):
+            raise
+        raise damage.lost(f"cannot be read as HDF5 ({e})") from e
 
 
 def _open(path: Path, damage: Damage, stack: contextlib.ExitStack) -> h5py.File:
@@ -48,9 +77,12 @@ def _open(path: Path, damage: Damage, stack: contextlib.ExitStack) -> h5py.File:
         stated = re.search(r"truncated file: eof = (\d+).*stored_eof = (\d+)", str(e))
         if not stated or int(stated[2]) > _MOST_MISSING * int(stated[1]):
             raise
-        missing = int(stated[2]) - int(stated[1])
-        damage.found("truncated_bytes", missing, "is cut off: {} bytes are missing")
-        return h5py.File(stack.enter_context(scratch(".h5", path.read_bytes(), bytes(missing))), "r")
+        damage.found("truncated_bytes", int(stated[2]) - int(stated[1]), "is cut off: {} bytes are missing")
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="snnface-"))
+        filled = Path(shutil.copyfile(path, Path(folder) / "filled.h5"))
+        with filled.open("r+b") as f:
+            f.truncate(int(stated[2]))
+        return h5py.File(filled, "r")
 
 
 def is_dataset(f: h5py.File) -> bool:
@@ -77,9 +109,9 @@ def _refuse_prophesee(f: h5py.File, damage: Damage) -> None:
     raise damage.lost(f"is Prophesee HDF5, {kind}, which plain HDF5 cannot read", "Convert it to RAW")
 
 
-def _columns(f: h5py.File, damage: Damage) -> Columns:
-    data = [f.get(f"events/{name}") for name in "txyp"]
-    for name, column in zip("txyp", data, strict=True):
+def _columns(f: h5py.File, damage: Damage) -> list[h5py.Dataset]:
+    data = [f.get(f"events/{name}") for name in FIELDS]
+    for name, column in zip(FIELDS, data, strict=True):
         if not isinstance(column, h5py.Dataset):
             raise damage.lost(f"has no events/{name}", "Give a file with events/t, x, y, p of one length")
         if column.ndim != 1 or column.dtype.kind not in "iub":
@@ -88,22 +120,27 @@ def _columns(f: h5py.File, damage: Damage) -> Columns:
     lengths = [len(column) for column in data]
     if len(set(lengths)) != 1:
         raise damage.lost(f"its columns t, x, y, p have different lengths, {lengths}")
-    if not damage.repair:
-        return tuple(column[:] for column in data)  # type: ignore[return-value]
-    parts = [_rows(data, start, damage) for start in range(0, lengths[0], _CHUNK)]
-    return tuple(np.concatenate(c) for c in zip(*parts, strict=True)) if parts else joined([])  # type: ignore[return-value]
+    return data
 
 
-def _rows(data: list[h5py.Dataset], start: int, damage: Damage) -> list[np.ndarray]:
-    """One chunk of each column, none of it where one of them does not decompress."""
-    try:
-        return [column[start : start + _CHUNK] for column in data]
-    except (OSError, RuntimeError):
-        damage.drop("garbled_rows", min(_CHUNK, len(data[0]) - start))
-        return [column[:0] for column in data]
+def _blocks(path: Path, damage: Damage) -> Iterator[Block]:
+    """Rows of all columns, none of a chunk where one of them does not decompress."""
+    with contextlib.ExitStack() as stack, _readable(damage):
+        data = _columns(stack.enter_context(_open(path, Damage(path, damage.repair), stack)), damage)
+        total, rows = len(data[0]), _CHUNK if damage.repair else _CHUNK * _TOGETHER
+        for start in range(0, total, rows):
+            try:
+                columns = [column[start : start + rows] for column in data]
+            except (OSError, RuntimeError):
+                if not damage.repair:
+                    raise
+                damage.drop("garbled_rows", min(rows, total - start))
+                continue
+            yield Block(*columns, min(start + rows, total) / total)
 
 
 def _size(f: h5py.File, declared: tuple[int, int] | None, damage: Damage) -> tuple[int, int]:
+    """Width and height as the open file states them, else as they are declared."""
     stated = (f.attrs.get("width"), f.attrs.get("height"))
     if any(n is None for n in stated):
         if declared:
@@ -117,20 +154,67 @@ def _size(f: h5py.File, declared: tuple[int, int] | None, damage: Damage) -> tup
     return size
 
 
-def write(path: Path, events: np.ndarray, size: tuple[int, int]) -> int:
-    """Write one recording, gzip-compressed, in the order of time; returns 0: no time is lost."""
-    names = {"t": ("t", "<i8"), "x": ("x", "<u2"), "y": ("y", "<u2"), "p": ("on", "u1")}
-    chunk = min(len(events), _CHUNK)
+def write(path: Path, parts: Iterator[np.ndarray], size: tuple[int, int], encoding: str) -> int:
+    """Write one recording, packed by HDF5's own gzip, in the order of time; returns 0: no time is lost."""
     with new_file(path) as (f, disk):
         f.attrs["width"], f.attrs["height"] = size
-        for name, (_, dtype) in names.items():
-            f.create_dataset(
-                f"events/{name}", (len(events),), dtype, chunks=(chunk,), compression="gzip", shuffle=True
-            )
-        for start in range(0, len(events), chunk):
-            part = events[start : start + chunk]
-            for name, (field, _) in names.items():
-                f[f"events/{name}"][start : start + chunk] = part[field]
-            f.flush()  # the four columns side by side: a file that is cut off keeps its beginning
+        columns = {name: _growing(f, f"events/{name}", dtype) for name, dtype in FIELDS.items()}
+        index: Index | None = None
+        for rows in _regrouped(parts, _CHUNK * _TOGETHER):
+            index = index or Index(_growing(f, "index_ms", "<i8"), int(rows["t"][0]))
+            index.add(rows["t"])
+            for start in range(0, len(rows), _CHUNK):
+                for name, column in columns.items():
+                    _append(column, rows[name][start : start + _CHUNK])
+                f.flush()  # the four columns side by side: a file that is cut off keeps its beginning
             disk.check()
+        if index is not None:
+            index.close()
     return 0
+
+
+class Index:
+    """Fills ``index_ms`` of a recording that begins at ``first_us``."""
+
+    def __init__(self, column: h5py.Dataset, first_us: int) -> None:
+        self._column, self._events = column, 0
+        self._start = first_us // 1000 * 1000
+        self._next = self._start
+        column.attrs["start_us"] = self._start
+
+    def add(self, t: np.ndarray) -> None:
+        """Count the next times, µs ``[E]``, sorted."""
+        edges = np.arange(self._next, int(t[-1]) + 1, 1000)
+        _append(self._column, self._events + np.searchsorted(t, edges))
+        self._next += 1000 * len(edges)
+        self._events += len(t)
+
+    def close(self) -> None:
+        """The last entry counts all events."""
+        _append(self._column, np.array([self._events]))
+
+
+def _growing(f: h5py.File, name: str, dtype: str) -> h5py.Dataset:
+    return f.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(_CHUNK,), **_PACKED)
+
+
+def _append(column: h5py.Dataset, values: np.ndarray) -> None:
+    start = len(column)
+    column.resize(start + len(values), axis=0)
+    column[start:] = values
+
+
+def _regrouped(parts: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
+    """The same events in groups of ``rows``, but for the last: no chunk is packed twice."""
+    waiting: list[np.ndarray] = []
+    count = 0
+    for part in parts:
+        waiting.append(part)
+        count += len(part)
+        if count >= rows:
+            joined = np.concatenate(waiting)
+            whole = count // rows * rows
+            yield from (joined[start : start + rows] for start in range(0, whole, rows))
+            waiting, count = [joined[whole:].copy()], count - whole
+    if count:
+        yield np.concatenate(waiting)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from snnface.io.damage import Damage
 
@@ -54,8 +55,14 @@ class Header:
         return None
 
 
-def parse(data: bytes, damage: Damage) -> Header:
-    """Read the header from a file's first bytes; raises where it is longer than any header is."""
+def read_header(path: Path, damage: Damage) -> tuple[bytes, Header]:
+    """A file's first bytes, more than any header has, and the header in them; raises where it is longer."""
+    with path.open("rb") as f:
+        data = f.read(2 * LONGEST_HEADER)
+    return data, _parse(data, damage)
+
+
+def _parse(data: bytes, damage: Damage) -> Header:
     fields: dict[str, list[str]] = {}
     position = 0
     while match := _LINE.match(data, position):

@@ -45,6 +45,26 @@ def in_order(t: np.ndarray, jitter: int = 0) -> np.ndarray:
     return keep
 
 
+class Order:
+    """:func:`in_order` for a sequence that comes in parts: each is judged with the next one in sight.
+
+    What was kept of the parts before stays, so a disturbance longer than two parts may cost more than it must.
+    """
+
+    def __init__(self, jitter: int = 0) -> None:
+        self._jitter = jitter
+        self._latest = np.iinfo(np.int64).min + jitter
+
+    def keep(self, t: np.ndarray, ahead: np.ndarray | None = None) -> np.ndarray:
+        """bool ``[N]``: which of the times ``t`` to keep, with the part ``ahead`` of them."""
+        seen = t if ahead is None else np.concatenate([t, ahead])
+        good = seen >= self._latest - self._jitter
+        good[good] = in_order(seen[good], self._jitter)
+        good = good[: len(t)]
+        self._latest = max(self._latest, int(t[good].max(initial=self._latest)))
+        return good
+
+
 def _longest_ordered(t: np.ndarray) -> np.ndarray:
     """bool ``[N]``: members of one longest non-decreasing subsequence."""
     ends: list[int] = []

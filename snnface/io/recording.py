@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import faery
 import numpy as np
 
 from snnface.errors import InputError
 from snnface.events import Recording
 from snnface.files import atomic_path
 from snnface.io import aedat4, csv_file, dat, es, evt, hdf5_file
-from snnface.io.columns import assemble
+from snnface.io.columns import LONGEST_PAUSE_US, Stretches, assembled
 from snnface.io.damage import Damage
-from snnface.io.decoding import Columns, contained
+from snnface.io.decoding import Decoded, contained
 
 Size = tuple[int, int]
 
 
 class _Format(NamedTuple):
-    read: Callable[[Path, Size | None, Damage], tuple[Columns, Size, str]]
-    write: Callable[[Path, np.ndarray, Size], int]
+    read: Callable[[Path, Size | None, Damage], Decoded]
+    write: Callable[[Path, Iterator[np.ndarray], Size, str], int]
     largest_sensor: int
+    encodings: tuple[str, ...]
 
 
 _FORMATS: dict[str, _Format] = {
-    suffix: _Format(module.read, module.write, module.LARGEST_SENSOR)
+    suffix: _Format(module.read, module.write, module.LARGEST_SENSOR, module.ENCODINGS)
     for module in (evt, dat, aedat4, es, csv_file, hdf5_file)
     for suffix in module.SUFFIXES
 }
 SUFFIXES = tuple(_FORMATS)
+#: Events that are written together.
+_ROWS = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,50 @@ class Report:
     events_dropped: int
 
 
+class Parts:
+    """A recording as it is read: its parts in order of time, structured ``[E]`` (``EVENT_DTYPE``), sorted, checked.
+
+    Iterate once; memory is constant. ``width``, ``height`` in pixels are known at once, ``report`` is whole at the
+    end, and ``done`` is how much of the file was read, 0-1. Errors are those of :func:`read`.
+    """
+
+    def __init__(self, path: str | Path, repair: bool = False, size: Size | None = None) -> None:
+        self.path, self.done = Path(path), 0.0
+        self._form = _format(self.path)
+        check_file(self.path)
+        self._declared = size
+        self._damage, self._decoded = self._open(repair)
+        (self.width, self.height), self.format, _ = self._decoded
+
+    def _open(self, repair: bool) -> tuple[Damage, Decoded]:
+        damage = Damage(self.path, repair)
+        with _readable(self.path):
+            return damage, self._form.read(self.path, self._declared, damage)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        size = self.width, self.height
+        with _readable(self.path):
+            stretch = self._longest_stretch() if self._damage.repair else 0
+            for events, done in assembled(self._decoded.blocks, size, self._damage, stretch):
+                self.done = done
+                yield events
+
+    def _longest_stretch(self) -> int:
+        """Which of the stretches between pauses of more than an hour to keep: a first reading tells."""
+        damage, decoded = self._open(repair=True)
+        stretches = Stretches()
+        for events, _ in assembled(decoded.blocks, (self.width, self.height), damage, stretch=None):
+            stretches.of(events["t"])
+        return stretches.longest
+
+    @property
+    def report(self) -> Report:
+        """What reading found so far."""
+        return Report(self.format, dict(self._damage.dropped), self._damage.events)
+
+
 def read(path: str | Path, repair: bool = False, size: Size | None = None) -> tuple[Recording, Report]:
-    """Read a recording (RAW with EVT2 or EVT3, DAT, AEDAT4, ES, CSV, HDF5), validated.
+    """Read a recording (RAW with EVT2 or EVT3, DAT, AEDAT4, ES, CSV, HDF5), validated, into memory.
 
     Parameters
     ----------
@@ -68,46 +114,83 @@ def read(path: str | Path, repair: bool = False, size: Size | None = None) -> tu
     InputError: the file is absent, unreadable, of another format, or broken (and not to be repaired, or with
         nothing left).
     """
-    path = Path(path)
-    form = _format(path)
-    check_file(path)
-    damage = Damage(path, repair)
-    try:
-        columns, size, name = form.read(path, size, damage)
-    except OSError as e:
-        raise InputError(path, f"cannot be read: {e.strerror or e}", "Check the file and its permissions") from e
-    events = assemble(*columns, size=size, damage=damage)
-    return Recording(events, *size, where=str(path)), Report(name, damage.dropped, damage.events)
+    parts = Parts(path, repair, size)
+    events = list(parts)
+    joined = events[0] if len(events) == 1 else np.concatenate(events)
+    return Recording(joined, parts.width, parts.height, where=str(path)), parts.report
 
 
-def write(recording: Recording, path: str | Path) -> int:
-    """Write a recording in the format that the suffix names, whole or not at all.
+def write(recording: Recording, path: str | Path, encoding: str | None = None) -> int:
+    """Write a recording in the format that the suffix names, whole or not at all; see :func:`write_parts`."""
+    starts = range(0, len(recording), _ROWS)
+    parts = (recording.events[start : start + _ROWS] for start in starts)
+    return write_parts(parts, path, (recording.width, recording.height), encoding)
 
-    Returns the µs taken off all times: 0, but for ES, which cannot begin late.
+
+def write_parts(parts: Iterable[np.ndarray], path: str | Path, size: Size, encoding: str | None = None) -> int:
+    """Write a recording that comes in parts: structured ``[E]`` with t (µs), x, y, p, in order of time.
+
+    ``size``: sensor (width, height) in pixels; ``encoding``: "evt3" (default) or "evt2" for RAW, others have one.
+    Memory is constant. Returns the µs taken off all times: 0, but for ES, which cannot begin late.
 
     Raises
     ------
-    InputError: unknown suffix, no events, a sensor too large for the format, negative times, or a failed write.
+    InputError: unknown suffix or encoding, no events, a sensor too large for the format, negative times, time that
+        runs backwards or pauses for more than an hour, or a failed write.
     """
     path = Path(path)
-    form = _format(path)
-    size = (recording.width, recording.height)
-    if not len(recording):
+    form = check_target(path, size, encoding)
+    checked = _checked(parts, path)
+    first = next(checked, None)
+    if first is None:
         raise InputError(path, "there are no events to write", "Give a recording with events")
-    if max(size) > form.largest_sensor:
-        most = form.largest_sensor
-        raise InputError(path, f"this format holds at most {most}x{most} pixels", "Choose another format")
-    if recording.t[0] < 0:
-        raise InputError(path, "event files hold no negative times", "Shift the times to begin at 0")
-    if path.is_dir():
-        raise InputError(path, "is a folder", "Name a file")
-    events = np.empty(len(recording), faery.EVENTS_DTYPE)
-    events["t"], events["x"], events["y"], events["on"] = recording.t, recording.x, recording.y, recording.p
     try:
         with atomic_path(path) as temporary, contained(Damage(path, repair=True)):
-            return form.write(temporary, events, size)
+            return form.write(temporary, itertools.chain([first], checked), size, encoding or form.encodings[0])
     except OSError as e:
         raise InputError(path, f"cannot be written: {e.strerror or e}", "Choose a writable folder") from e
+
+
+def check_target(path: Path, size: Size | None = None, encoding: str | None = None) -> _Format:
+    """Raise :class:`InputError` where :func:`write_parts` would refuse the file's name, the size or the encoding."""
+    form = _format(path)
+    if encoding not in (None, *form.encodings):
+        fix = f"Use {' or '.join(form.encodings)}, or leave it out"
+        raise InputError(f"--encoding {encoding}", f"is no encoding of {path.suffix} files", fix)
+    if size is not None and max(size) > form.largest_sensor:
+        most = form.largest_sensor
+        raise InputError(path, f"this format holds at most {most}x{most} pixels", "Choose another format")
+    if path.is_dir():
+        raise InputError(path, "is a folder", "Name a file")
+    return form
+
+
+def _checked(parts: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
+    """Parts that are not empty; raises where their times cannot be written, or not be read again."""
+    latest: int | None = None
+    for events in parts:
+        if not len(events):
+            continue
+        t = events["t"].astype(np.int64, copy=False)
+        if latest is None and t[0] < 0:
+            raise InputError(path, "event files hold no negative times", "Shift the times to begin at 0")
+        step = np.diff(t, prepend=t[0] if latest is None else latest)
+        if step.min() < 0:
+            raise InputError(path, "time runs backwards between the events to write", "Sort them by time")
+        if step.max() > LONGEST_PAUSE_US:
+            raise InputError(path, "event files hold no pauses of more than an hour", "Write the parts by themselves")
+        latest = int(t[-1])
+        yield events
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        if isinstance(e, InputError):
+            raise
+        raise InputError(path, f"cannot be read: {e.strerror or e}", "Check the file and its permissions") from e
 
 
 def check_file(path: Path) -> None:
