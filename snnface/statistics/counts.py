@@ -18,10 +18,20 @@ RATE_US = 1_000
 
 
 class Segment(NamedTuple):
-    """Events in order, structured ``[E]``, and how long the sensor was watched, from 0 to ``duration_us``."""
+    """A stretch of time: t int64 ``[E]`` in µs from its start, in order; x, y uint16 and p bool ``[E]``."""
 
-    events: np.ndarray
+    t: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
     duration_us: int
+
+
+def segment(events: np.ndarray, start_us: int, duration_us: int) -> Segment:
+    """Structured events ``[E]`` of ``duration_us`` from ``start_us`` on; only the times are copied."""
+    if events.dtype != EVENT_DTYPE:  # kernels are compiled for one layout
+        events = pack(*(events[name] for name in "txyp"))
+    return Segment(events["t"] - start_us, events["x"], events["y"], events["p"], duration_us)
 
 
 def _zeros(*shape: int) -> np.ndarray:
@@ -77,12 +87,9 @@ def no_counts(width: int, height: int) -> Counts:
     return Counts(width, height, _zeros(2, width * height))
 
 
-def count(segment: Segment, width: int, height: int) -> Counts:
+def count(part: Segment, width: int, height: int) -> Counts:
     """Counts of one segment of a sensor of ``width`` × ``height`` pixels, in time O(events + pixels)."""
-    events, duration = segment
-    if events.dtype != EVENT_DTYPE:  # kernels are compiled for one layout
-        events = pack(*(events[name] for name in "txyp"))
-    t, x, y, p = (events[name] for name in "txyp")
+    t, x, y, p, duration = part
     result = no_counts(width, height)
     result.durations = [duration]
     edges = np.arange(0, duration // RATE_US * RATE_US + 1, RATE_US)
@@ -106,6 +113,6 @@ def count(segment: Segment, width: int, height: int) -> Counts:
 def total(segments: Iterable[Segment], width: int, height: int) -> Counts:
     """Counts of all segments."""
     result = no_counts(width, height)
-    for segment in segments:
-        result = result + count(segment, width, height)
+    for part in segments:
+        result = result + count(part, width, height)
     return result

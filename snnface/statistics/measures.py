@@ -132,7 +132,7 @@ def density(counts: Counts, scale: Scale) -> Measured:
 def hot_pixels(counts: Counts, scale: Scale) -> Measured:
     """Pixels that fire alone, much more than any two neighbours; shares of the pixels and of the events."""
     each = counts.pixels.sum(0).reshape(counts.height, counts.width)
-    padded = np.pad(each, 1)
+    padded = np.pad(each, 1, "reflect")  # an edge that leaves the sensor goes on
     shifts = [(dy, dx) for dy in range(3) for dx in range(3) if (dy, dx) != (1, 1)]
     around = np.stack([padded[dy : dy + counts.height, dx : dx + counts.width] for dy, dx in shifts])
     second = np.partition(around, -2, axis=0)[-2]

@@ -66,9 +66,9 @@ def _overview(found: Comparison, names: tuple[str, str]) -> str:
     head = ("statistic", "decided by", "distance", *(f"halves of {escape(n)}" for n in names), "unit")
     caption = (
         "Distances are 0 for equal statistics. A decade is a factor of ten: 0.3 is a factor of two. The halves of "
-        "one recording (of a data set: its even and odd clips) are the yardstick: a distance above twice that of both is "
-        'marked <span class="far">so</span>, one within that of either <span class="near">so</span>. – is not '
-        "measured: a recording is too short, or nowhere quiet."
+        "one recording (of a data set: its even and odd clips) are the yardstick: a distance above twice that of "
+        'both is marked <span class="far">so</span>, one within that of either <span class="near">so</span>. '
+        "A dash: not measured, because a recording is too short, or nowhere quiet."
     )
     scale = found.scale
     rate = f"{scale.rate_us / 1000:g} ms" if scale.rate_us else "none"
@@ -91,7 +91,7 @@ def _marked(distance: float | None, within: list[float | None]) -> str:
 
 
 def _short(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _sensors(counts: tuple[Counts, Counts], names: tuple[str, str]) -> str:

@@ -10,10 +10,11 @@ import numpy as np
 
 from snnface.datasets.store import Store
 from snnface.errors import InputError
+from snnface.events import Recording
 from snnface.io import check_file, read
 from snnface.io.hdf5_file import SUFFIXES, holds_dataset
 from snnface.progress import track
-from snnface.statistics.counts import Counts, Segment, total
+from snnface.statistics.counts import Counts, Segment, count, segment, total
 
 
 @dataclass(frozen=True)
@@ -43,26 +44,20 @@ def counted(path: Path, size: tuple[int, int] | None = None, clips: int = 0) -> 
         check_file(path)
         if holds_dataset(path):
             return _of_dataset(Store(path), clips)
-    recording, _ = read(path, size=size)
-    events = recording.events
-    first, last = int(events["t"][0]), int(events["t"][-1])
+    return of_recording(read(path, size=size)[0])
+
+
+def of_recording(recording: Recording) -> Counted:
+    """Count one recording; raises :class:`InputError` where it holds no two different times."""
+    events, shape = recording.events, (recording.width, recording.height)
+    first, last = (int(events["t"][i]) for i in (0, -1)) if len(events) else (0, 0)
     if first == last:
-        raise InputError(path, "all its events have one time", "Give a longer recording")
-    shape = recording.width, recording.height
-    events["t"] -= first  # nobody else holds them
-    duration = last - first
-    whole = total([Segment(events, duration)], *shape)
-    return Counted(whole, _halves(events, duration, shape))
-
-
-def _halves(events: np.ndarray, duration: int, shape: tuple[int, int]) -> tuple[Counts, Counts] | None:
-    middle = duration // 2
+        raise InputError(recording.where, "holds no two different times", "Give a longer recording")
+    middle = (first + last) // 2
     cut = int(np.searchsorted(events["t"], middle))
-    if middle < 1 or cut == 0:
-        return None
-    early = total([Segment(events[:cut], middle)], *shape)
-    events["t"][cut:] -= middle
-    return early, total([Segment(events[cut:], duration - middle)], *shape)
+    parts = [(events, first, last), (events[:cut], first, middle), (events[cut:], middle, last)]
+    whole, early, late = (count(segment(e, start, stop - start), *shape) for e, start, stop in parts)
+    return Counted(whole, (early, late) if cut and middle > first else None)
 
 
 def _of_dataset(store: Store, clips: int) -> Counted:
@@ -82,5 +77,4 @@ def _of_dataset(store: Store, clips: int) -> Counted:
 def _segments(store: Store, chosen: Iterable[int], label: str) -> Iterator[Segment]:
     for clip in track(list(chosen), label):
         duration = int(store.duration_us[clip])
-        events = store.events(clip, stop_us=duration + 1)
-        yield Segment(events, duration)
+        yield segment(store.events(clip, stop_us=duration + 1), 0, duration)
