@@ -59,7 +59,9 @@ class Board:
     def _pictures(self, board: Image.Image, t_us: int) -> None:
         place = (GAP, GAP + TITLE)
         points = self.look.points(t_us)
-        board.paste(self._marked(_scaled(Image.fromarray(self.surface.picture(self.table)), self.panel), points), place)
+        board.paste(
+            self._marked(_scaled(Image.fromarray(self.surface.picture(self.table)), self.panel), points), place
+        )
         labels = self.look.labels
         if labels is not None and labels.rgb:
             photograph = _contained(_decoded(labels.rgb[self.look.frame(t_us)]), self.panel, self.colour["field"])

@@ -45,7 +45,9 @@ def view(
         typer.Option(help="Draw what this network says: a checkpoint (.safetensors) or a netx network (.net)."),
     ] = None,
     clip: Annotated[int, typer.Option(help="Number of the clip where FILE is a data set.", min=0)] = 0,
-    start: Annotated[float, typer.Option(help="Begin here: seconds from the first event, or the clip's start.")] = 0.0,
+    start: Annotated[
+        float, typer.Option(help="Begin here: seconds from the first event, or the clip's start.")
+    ] = 0.0,
     seconds: Annotated[float | None, typer.Option(help="Length of the part to look at; default: to the end.")] = None,
     decay: Annotated[float, typer.Option(help="Milliseconds in which an event fades to 37 %.")] = 30.0,
     slow: Annotated[
@@ -59,13 +61,17 @@ def view(
     width: Annotated[
         int | None, typer.Option(help="Pixels across, at most; default: 1280 (mp4, png), 640 (gif).")
     ] = None,
-    theme: Annotated[Theme | None, typer.Option(help="Of mp4, gif and png; default: dark. A page follows its reader.")] = None,
+    theme: Annotated[
+        Theme | None, typer.Option(help="Of mp4, gif and png; default: dark. A page follows its reader.")
+    ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Sensor size where the file does not state it.")
     ] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Look at the good part of a broken recording.")] = False,
     fit: Annotated[Fit, typer.Option(help="How the network sees another aspect, as in snnface run.")] = "crop",
-    downscale: Annotated[Rule, typer.Option(help="How the network sees a larger sensor, as in snnface run.")] = "mean",
+    downscale: Annotated[
+        Rule, typer.Option(help="How the network sees a larger sensor, as in snnface run.")
+    ] = "mean",
 ) -> dict[str, Any]:
     """A look at a recording or at a clip of a data set, with a network's predictions drawn on it.
 

@@ -1,24 +1,31 @@
 // The clock: event rate and lanes of intensities and answers over time, with a cursor.
 const RATE = 58, LANE = 38, PAST = 1, FUTURE = 0.35;
+const FONT = `12.5px ${getComputedStyle(document.body).fontFamily}`;
 const clock = byId("curves");
 clock.style.height = `${RATE + LANE * look.lanes.length}px`;
 
+// The curves without cursor and numbers, drawn once for a width and a scheme of colours.
+const still = document.createElement("canvas");
+let drawnFor = "";
+
 function drawCurves(moment) {
-  const width = clock.clientWidth, height = RATE + LANE * look.lanes.length;
-  const context = surface(clock, width, height), cursor = moment / look.duration * width;
-  for (const [from, to, strength] of [[0, cursor, PAST], [cursor, width, FUTURE]]) {
-    context.save();
-    context.beginPath();
-    context.rect(from, 0, to - from, height);
-    context.clip();
-    context.globalAlpha = strength;
+  const width = clock.clientWidth, height = RATE + LANE * look.lanes.length, ratio = window.devicePixelRatio || 1;
+  const wanted = `${width} ${ratio} ${colour.ink}`;
+  if (wanted !== drawnFor) {
+    const context = surface(still, width, height);
     drawRate(context, width);
     look.lanes.forEach((lane, i) => drawLane(context, lane, width, RATE + LANE * i));
-    context.restore();
+    drawnFor = wanted;
   }
-  look.lanes.forEach((lane, i) => writeLane(context, lane, width, RATE + LANE * i, moment));
+  const context = surface(clock, width, height), cursor = moment / look.duration * width;
+  for (const [from, to, strength] of [[0, cursor, PAST], [cursor, width, FUTURE]]) {
+    context.globalAlpha = strength;
+    if (to > from) context.drawImage(still, from * ratio, 0, (to - from) * ratio, still.height, from, 0, to - from, height);
+  }
+  context.globalAlpha = 1;
   context.fillStyle = colour.ink;
   context.fillRect(Math.min(cursor, width - 1) - 0.5, 0, 1.5, height);
+  look.lanes.forEach((lane, i) => writeLane(context, lane, width, RATE + LANE * i, moment));
 }
 
 function drawRate(context, width) {
@@ -69,18 +76,25 @@ function drawLane(context, lane, width, top) {
 }
 
 function writeLane(context, lane, width, top, moment) {
-  context.font = `12.5px ${getComputedStyle(document.body).fontFamily}`;
+  // Text stands on a little paper, so that curves and cursor do not cross it.
+  const write = (text, x, ink) => {
+    context.strokeStyle = colour.paper;
+    context.strokeText(text, x, top + 2);
+    context.fillStyle = ink;
+    context.fillText(text, x, top + 2);
+  };
+  context.font = FONT;
+  context.lineWidth = 4;
+  context.lineJoin = "round";
   context.textBaseline = "top";
   context.textAlign = "left";
-  context.fillStyle = colour.soft;
-  context.fillText(lane.name, 0, top + 2);
+  write(lane.name, 0, colour.soft);
   context.textAlign = "right";
   let x = width - 2;
   for (const kind of ["answer", "truth"]) {
     if (!lane[kind]) continue;
     const place = latest(lane[kind].t, moment);
-    context.fillStyle = colour[kind];
-    if (place >= 0) context.fillText(percent(lane[kind].v[place]), x, top + 2);
+    if (place >= 0) write(percent(lane[kind].v[place]), x, colour[kind]);
     x -= 44;
   }
 }

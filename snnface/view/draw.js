@@ -5,7 +5,7 @@ const colour = {};
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ["on", "off", "truth", "answer", "soft", "line", "ink", "field"]) {
+  for (const name of ["on", "off", "truth", "answer", "soft", "line", "ink", "field", "paper"]) {
     colour[name] = style.getPropertyValue(`--${name}`).trim();
   }
 }

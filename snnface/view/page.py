@@ -1,8 +1,8 @@
 """A page that plays a span: one file, nothing loaded from anywhere.
 
 What it carries stands in script elements that are no scripts: a description in JSON, blocks of events, pictures. The
-bytes of a block are planes, deflated (zlib) and written in base64: byte 0 of every event's time since the event before
-it (of the block's first: since the span's start), then its bytes 1, 2 and 3, the two bytes of x, the two of y, and p.
+bytes of a block are planes, deflated (zlib) and written in base64: byte 0 of every event's time since the event
+before it (of the block's first: since ``before``), then its bytes 1, 2 and 3, the two bytes of x, the two of y, and p.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import snnface
 from snnface.errors import InputError
 from snnface.files import atomic_path
 from snnface.progress import track
-from snnface.report.html import counted, escape, number
+from snnface.report.html import counted, escape, number, si
 from snnface.report.pictures import data_uri
 from snnface.view.colours import FAINTEST, FORGOTTEN, GROWTH, style
 from snnface.view.film import times
@@ -50,7 +50,8 @@ def check_fits(source: Source, part: Span, out: Path) -> None:
             break
         total += len(events)
     if fits < seconds:
-        what = f"{seconds:g} s are too much for a page of at most {number(MOST_EVENTS)} events and {MOST_SECONDS / 60:g} minutes"
+        most = f"{number(MOST_EVENTS)} events and {MOST_SECONDS / 60:g} minutes"
+        what = f"{seconds:g} s are too much for a page of at most {most}"
         fix = f"Choose a part: --start {part.start_us / 1e6:g} --seconds {_rounded_down(fits):g} fits; or write .mp4"
         raise InputError(out, what, fix)
 
@@ -60,7 +61,9 @@ def write_page(out: Path, look: Look, tau_us: float) -> dict[str, Any]:
     pictures = look.labels.rgb if look.labels is not None else []
     weight = sum(map(len, pictures))
     if weight > MOST_PICTURES:
-        what = f"{weight / 1e6:.0f} MB of colour pictures are too much for a page of at most {MOST_PICTURES / 1e6:.0f}"
+        what = (
+            f"{weight / 1e6:.0f} MB of colour pictures are too much for a page of at most {MOST_PICTURES / 1e6:.0f}"
+        )
         raise InputError(out, what, "Choose a part with --start and --seconds, or write .mp4")
     blocks: list[dict[str, int]] = []
     with atomic_path(out) as path, path.open("w", encoding="utf-8") as file:
@@ -146,9 +149,9 @@ def _points(t_us: np.ndarray, places: np.ndarray) -> dict[str, Any]:
 
 def _page(look: Look) -> str:
     source, part = look.source, look.span
-    facts = [f"{source.width} × {source.height} pixels", f"{part.duration_us / 1e6:g} s"]
+    facts = [f"{source.width} × {source.height} pixels", si(part.duration_us / 1e6, "s")]
     if part.start_us:
-        facts.append(f"from {part.start_us / 1e6:g} s on")
+        facts.append(f"from {si(part.start_us / 1e6, 's')} on")
     if look.answers is not None:
         facts.append(f"network {look.answers.name}")
     if look.labels is not None and look.labels.rgb:

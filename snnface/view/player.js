@@ -1,5 +1,5 @@
 // The player: time, speed, decay, and what is drawn at a moment.
-const FRAME_US = 1e6 / 60, TOP = { au: 5, expression: 3 };
+const FRAME_US = 1e6 / 60, SHORT_US = 1e6, SLOWED_US = 4e6, LEAST_TALL = 260, TOP = { au: 5, expression: 3 };
 const QUESTION = { au: "Which action unit?", expression: "Which expression?" };
 const SPEEDS = [4, 2, 1];
 for (let tens = 1; tens <= 1e4; tens *= 10) SPEEDS.push(1 / (2 * tens), 1 / (5 * tens), 1 / (10 * tens));
@@ -12,6 +12,14 @@ let time = look.at, playing = false, last = 0, waiting = 0;
 
 const speed = () => SPEEDS[Number(byId("speed").value)];
 const tau = () => DECAYS[Number(byId("decay").value)];
+
+// Pictures as tall as leaves room for everything else, so that nothing has to be scrolled to.
+function arrange() {
+  const stages = byId("stages");
+  const rest = document.documentElement.scrollHeight - stages.offsetHeight;
+  stages.style.setProperty("--tall", `${Math.max(LEAST_TALL, innerHeight - rest)}px`);
+  draw();
+}
 
 function draw() {
   const whole = drawEvents(time, tau());
@@ -83,6 +91,8 @@ function drawMarks(context, width) {
 function drawAnswers() {
   for (const head of look.heads) {
     const count = head.classes.length, row = latest(head.t, time);
+    if (row === head.row) continue;
+    head.row = row;
     const odds = row < 0 ? null : head.odds.subarray(row * count, (row + 1) * count);
     const order = [...head.classes.keys()];
     if (odds) order.sort((a, b) => odds[b] - odds[a]);
@@ -180,7 +190,7 @@ function listen() {
   });
   // A button that has the focus would be pressed by the space bar a second time.
   document.addEventListener("keyup", (event) => { if (event.key === " ") event.preventDefault(); });
-  window.addEventListener("resize", draw);
+  window.addEventListener("resize", arrange);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); mixShades(); draw(); });
 }
 
@@ -190,10 +200,11 @@ async function begin() {
   byId("count").textContent = ` · ${total.toLocaleString("en")} events`;
   byId("moment").max = look.duration;
   byId("speed").max = SPEEDS.length - 1;
-  byId("speed").value = SPEEDS.indexOf(1);
+  const slow = look.duration < SHORT_US ? look.duration / SLOWED_US : 1;
+  byId("speed").value = SPEEDS.findLastIndex((x) => x <= slow);
   byId("decay").max = DECAYS.length - 1;
   byId("decay").value = DECAYS.indexOf(look.tau);
-  byId("events").style.aspectRatio = `${look.width} / ${look.height}`;
+  byId("stages").style.setProperty("--aspect", look.width / look.height);
   for (const kind of ["truth", "answer"]) {
     const there = look.points[kind] || look.lanes.some((lane) => lane[kind]);
     byId(kind).classList.toggle("gone", !there);
@@ -210,7 +221,7 @@ async function begin() {
   }
   listen();
   tell();
-  draw();
+  arrange();
   await fetchEvents();
   fetchAll();
 }

@@ -51,7 +51,7 @@ class Source(NamedTuple):
     """Events on one clock that starts at 0: a clip's start, or a recording's first event.
 
     ``events(start, stop)``: those with start ≤ t < stop, structured ``[E]``, t in µs. ``labels(start, stop)``: the
-    frames of a span, None where there are none. ``clip``: a labelled clip, whose answers are summed up from its start.
+    frames of a span, None where there are none. ``clip``: a clip of a data set, whose answers count from its start.
     """
 
     title: str
@@ -89,27 +89,30 @@ def open_source(file: Path, clip: int = 0, size: str | None = None, repair: bool
 
 
 def span(source: Source, start_s: float, seconds: float | None) -> Span:
-    """``seconds`` from ``start_s``, or to the end; raises :class:`InputError` where nothing of the source is there."""
+    """``seconds`` from ``start_s``, or to the end; raises :class:`InputError` where the source has nothing there."""
     end = source.duration_us
+    if not 0 <= start_s * 1e6 <= end - 1:
+        raise InputError(
+            "--start", f"{start_s:g} s is outside the {end / 1e6:g} s of {source.title}", "Begin earlier"
+        )
     start = round(start_s * 1e6)
-    if not 0 <= start < end:
-        raise InputError("--start", f"{start_s:g} s is outside the {end / 1e6:g} s of {source.title}", "Begin earlier")
     if seconds is None:
         return Span(start, end)
     if not seconds * 1e6 >= 1:
         raise InputError("--seconds", f"{seconds:g} s is no length", "Give at least 0.000001")
-    return Span(start, min(end, start + round(seconds * 1e6)))
+    return Span(start, round(min(end, start + seconds * 1e6)))
 
 
 def _recording(file: Path, size: str | None, repair: bool) -> Source:
     found, _ = read(file, repair, parse_size(size))
     events = found.events
     events["t"] -= events["t"][0]
+    t = np.ascontiguousarray(events["t"])  # a strided column would be copied at every search
 
     def within(start: int, stop: int) -> np.ndarray:
-        return events[slice(*np.searchsorted(events["t"], [start, stop]))]
+        return events[slice(*np.searchsorted(t, [start, stop]))]
 
-    duration = max(1, int(events["t"][-1]))
+    duration = max(1, int(t[-1]))
     return Source(file.name, found.width, found.height, duration, within, lambda start, stop: None, clip=False)
 
 
