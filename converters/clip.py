@@ -28,7 +28,7 @@ def make_clip(plan: Plan, number: int) -> ClipData:
     exposure = EXPOSURE ** random.uniform(-1, 1)
     identity, au, expression = plan.labels(number)
     seed = int(face_seed.generate_state(1)[0])
-    clip = FaceClip(ClipSpec(identity, au, expression, seconds, plan.width, plan.height, seed))
+    clip = FaceClip(ClipSpec(identity, au, expression, seconds, plan.width, plan.height, seed), face=plan.actor)
     simulator = EventSimulator(plan.width, plan.height, sensor(plan.sensor), int(sensor_seed.generate_state(1)[0]))
     frame_t_us = np.arange(0, clip.duration_us, FRAME_US, dtype=np.int64)
     # Both cameras look at the same pictures: the event sensor sees each of the ordinary one's, and those between.

@@ -15,10 +15,12 @@ from snnface import converters, faces
 from snnface.converters.sensors import sensor
 from snnface.datasets.store import SPLITS
 from snnface.errors import InputError
-from snnface.facs import AUS, EXPRESSIONS
+from snnface.faces.load import load_face
+from snnface.faces.person import Face
+from snnface.faces.procedural import PROCEDURAL
 
-#: The labels of each task.
-TASKS: dict[str, int] = {"au": len(AUS), "expression": len(EXPRESSIONS)}
+#: What clips may be of: an action, an expression, or the components of a face that has no action map.
+TASKS = ("au", "expression", "free")
 #: Lengths of clips are drawn within this fraction of the mean.
 LENGTH_SPREAD = 0.2
 
@@ -28,7 +30,8 @@ class Plan:
     """Everything that decides the content of a data set.
 
     ``seconds``: mean length of a clip; ``split``: fractions of the people in training, validation and test;
-    ``first_identity``: number of the first person, so that two sets can hold different people.
+    ``first_identity``: number of the first person, so that two sets can hold different people; ``face``: as of
+    :func:`snnface.faces.load.load_face`.
 
     Raises
     ------
@@ -46,6 +49,7 @@ class Plan:
     seed: int
     first_identity: int = 0
     split: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    face: str = PROCEDURAL.name
 
     def __post_init__(self) -> None:
         for name, least in (("clips", 1), ("identities", 1), ("seed", 0), ("first_identity", 0)):
@@ -55,15 +59,46 @@ class Plan:
             raise InputError("--seconds", f"{self.seconds} is not a length of a clip", "Give 0.5 to 3000")
         if not (16 <= self.width <= 4096 and 16 <= self.height <= 4096):
             raise InputError("--size", f"{self.width}x{self.height}", "Give sides of 16 to 4096 pixels")
-        if not self.tasks or set(self.tasks) - set(TASKS) or len(set(self.tasks)) < len(self.tasks):
-            raise InputError("--tasks", f"{','.join(self.tasks)!r}", "Give au, expression or au,expression")
+        if (
+            not self.tasks
+            or set(self.tasks) - set(TASKS)
+            or len(set(self.tasks)) < len(self.tasks)
+            or ("free" in self.tasks and len(self.tasks) > 1)
+        ):
+            raise InputError(
+                "--tasks",
+                f"{','.join(self.tasks)!r}",
+                "Give au, expression or au,expression; free for a face without an action map",
+            )
         if len(self.split) != 3 or not (min(self.split) >= 0 and abs(sum(self.split) - 1) < 1e-6):
             raise InputError("--split", "is not three fractions that sum to 1", "Write for example 0.7,0.15,0.15")
         sensor(self.sensor)
+        for task in self.tasks:
+            if not self.numbers(task):
+                fix = f"Use --tasks {','.join(t for t in TASKS if self.numbers(t))}, or give its file an action map"
+                raise InputError(f"--face {self.face}", f"has nothing to act for task {task}", fix)
+
+    @property
+    def actor(self) -> Face:
+        """The kind of face that acts."""
+        return load_face(self.face)
+
+    def numbers(self, task: str) -> tuple[int, ...]:
+        """The labels of a task that the face can act: FACS numbers, indices of expressions, or 0 for free clips."""
+        face = self.actor
+        return {"au": face.actions, "expression": face.expressions, "free": (0,) if face.components else ()}[task]
 
     def settings(self) -> dict[str, Any]:
-        """The plan and the hash of the code that carries it out, as JSON values: equal settings, equal content."""
-        return asdict(self) | {"tasks": sorted(self.tasks), "split": list(self.split), "code": _code_sha256()}
+        """The plan and the hash of the code that carries it out, as JSON values: equal settings, equal content.
+
+        A face from a file is known by its content, wherever it lies.
+        """
+        plan = asdict(self) | {"tasks": sorted(self.tasks), "split": list(self.split)}
+        face = self.actor
+        del plan["face"]
+        if face is not PROCEDURAL:
+            plan["face"] = {"name": face.name, "sha256": face.sha256}
+        return plan | {"code": _code_sha256(face is not PROCEDURAL)}
 
     def labels(self, clip: int) -> tuple[int, int, int]:
         """Person, action unit and expression of a clip (−1 where it has none); a person's clips follow one another.
@@ -93,23 +128,28 @@ class Plan:
 @functools.lru_cache(maxsize=4)
 def _cast(plan: Plan) -> list[tuple[int, int, int]]:
     """Person, action unit and expression of all clips, by person, because a person's face takes long to make."""
-    weights = {task: math.sqrt(TASKS[task]) for task in plan.tasks}
+    labels = {task: plan.numbers(task) for task in plan.tasks}
+    weights = {task: math.sqrt(len(numbers)) for task, numbers in labels.items()}
     au_clips = round(plan.clips * weights.get("au", 0.0) / sum(weights.values()))
 
     def pairs(clips: int, labels: int) -> list[tuple[int, int]]:
         lap = math.lcm(labels, plan.identities)
         return [(plan.first_identity + (n + n // lap) % plan.identities, n % labels) for n in range(clips)]
 
-    actions = [(person, AUS[label], -1) for person, label in pairs(au_clips, TASKS["au"])]
-    expressions = [(person, -1, label) for person, label in pairs(plan.clips - au_clips, TASKS["expression"])]
-    return sorted(actions + expressions)
+    cast = []
+    if au := labels.get("au"):
+        cast += [(person, au[k], -1) for person, k in pairs(au_clips, len(au))]
+    if expressions := labels.get("expression"):
+        cast += [(person, -1, expressions[k]) for person, k in pairs(plan.clips - au_clips, len(expressions))]
+    if "free" in labels:
+        cast += [(person, -1, -1) for person, _ in pairs(plan.clips, 1)]
+    return sorted(cast)
 
 
 @functools.cache
-def _code_sha256() -> str:
-    """Of all sources that decide what a clip contains."""
-    room = Path(str(converters.__file__)).parent
-    simulator = ("sensors", "preset", "simulator", "pixels", "noise", "readout")
-    made = [room / f"{name}.py" for name in ("plan", "clip", *simulator)]
-    sources = [*sorted(Path(str(faces.__file__)).parent.glob("*.py")), *made]
+def _code_sha256(linear: bool = False) -> str:
+    """Of all sources that decide what a clip contains; those of linear faces only where one acts."""
+    room, core = Path(str(converters.__file__)).parent, Path(str(faces.__file__)).parent
+    made = [room / f"{name}.py" for name in ("plan", "clip", "sensors", "simulator")]
+    sources = [*sorted(core.glob("*.py")), *made, *(sorted(core.glob("linear/*.py")) if linear else ())]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

@@ -25,7 +25,6 @@ from snnface.converters.plan import Plan
 from snnface.datasets.shards import join
 from snnface.datasets.store import ClipData, Store, write_store
 from snnface.errors import InputError
-from snnface.faces import COEFFICIENT_NAMES
 from snnface.files import read_json, write_json
 from snnface.progress import bar, say
 from snnface.workers import as_done
@@ -57,7 +56,8 @@ def synthesise(
     out = Path(out)
     if shard_clips < 0:
         raise InputError("--shard-clips", f"is {shard_clips}", "Give a number of clips, or 0 for one file")
-    generator = {"name": "procedural", "settings": plan.settings(), "coefficients": list(COEFFICIENT_NAMES)}
+    face = plan.actor
+    generator = {"name": face.name, "settings": plan.settings(), "coefficients": list(face.coefficients)}
     if not (resume and out.is_file() and Store(out).generator == generator):
         folder = _parts_folder(out, plan, resume, shard_clips)
         parts = _shards(plan, shard_clips) if shard_clips else _parts(plan)

@@ -21,8 +21,10 @@ def synth(
     seconds: Annotated[float, typer.Option(help="Mean length of a clip, s.")] = 2.5,
     size: Annotated[str, typer.Option(help="Sensor, WIDTHxHEIGHT pixels.")] = "128x128",
     sensor: Annotated[str, typer.Option(help="Sensor preset: clean, davis346, evk4.")] = "davis346",
-    face: Annotated[str, typer.Option(help="Face model: procedural.")] = "procedural",
-    tasks: Annotated[str, typer.Option(help="au, expression or both.")] = "au,expression",
+    face: Annotated[str, typer.Option(help="Face model: procedural, ict:PATH or linear:PATH.")] = "procedural",
+    tasks: Annotated[
+        str, typer.Option(help="au, expression or both; free: drawn components, for a linear face without actions.")
+    ] = "au,expression",
     rgb: Annotated[bool, typer.Option(help="Store paired RGB at 30 frames/s.")] = True,
     workers: Annotated[int, typer.Option(help="Processes; 0 = all cores.")] = 0,
     shard_clips: Annotated[
@@ -39,9 +41,9 @@ def synth(
     """Make labelled synthetic faces as events (and paired RGB).
 
     Example: snnface synth faces.h5 --clips 310 --identities 10 --seconds 1.2 --size 64x64
+
+    Real morphable faces by path: snnface synth ict.h5 --clips 310 --face ict:ICT-FaceKit/FaceXModel
     """
-    if face != "procedural":
-        raise InputError(f"--face {face}", "is not available", "Use --face procedural")
     pixels = parse_size(size)
     assert pixels is not None
     plan = Plan(
@@ -56,6 +58,7 @@ def synth(
         seed=seed,
         first_identity=first_identity,
         split=_fractions(split),
+        face=face,
     )
     return synthesise(out, plan, workers or os.cpu_count() or 1, resume, shard_clips, cluster)
 

@@ -81,7 +81,10 @@ class FaceClip:
             raise InputError(f"face {face.name}", f"cannot act {missing}", f"Choose one of {face.expressions}")
         self.spec = spec
         motion_seed, scene_seed, self._back_seed = np.random.SeedSequence(spec.seed).spawn(3)
-        self.motion = Motion(spec.au, spec.expression, spec.seconds, motion_seed, intensity)
+        drawn = len(face.components)
+        self.motion = Motion(spec.au, spec.expression, spec.seconds, motion_seed, intensity, drawn)
+        if 45 not in face.actions:
+            self.motion.stray.clear()
         self.scene = draw_scene(np.random.default_rng(scene_seed), spec.width, spec.height, self.motion.rest_head)
         self.person = face.person(spec.identity)
         self.model = self.person.model
@@ -100,7 +103,7 @@ class FaceClip:
         """Pictures at some times (µs): linear RGB float32 ``[H, W, 3]``, pixels area-averaged; > 0, roughly 0..1."""
         for start in range(0, len(times_us), BLOCK):
             pose = self._pose(times_us[start : start + BLOCK])
-            for i in range(len(pose.jaw)):
+            for i in range(len(pose.head)):
                 yield self._canvas.draw(pose, i, self._camera)
 
     def luminance(self, t_us: int) -> np.ndarray:
@@ -134,9 +137,9 @@ class FaceClip:
 
         au_intensity ``[F, 24]`` in the order of ``AUS``; landmarks ``[F, 68, 2]`` in event pixels (x, y; a pixel's
         centre is a whole number); visible ``[F, 68]``: the skin there faces the camera; coefficients ``[F, K]`` as in
-        ``COEFFICIENT_NAMES`` (the head's are the acted part, relative to rest); pose ``[F, 3]`` yaw, pitch, roll in
-        degrees (to the subject's left, up, towards the left shoulder are positive); gaze ``[F, 2]`` degrees (to the
-        subject's left, up); box ``[F, 4]`` x0, y0, x1, y1 of the face from chin to hairline.
+        the face's ``coefficients`` (the head's are the acted part, relative to rest); pose ``[F, 3]`` yaw, pitch,
+        roll in degrees (to the subject's left, up, towards the left shoulder are positive); gaze ``[F, 2]`` degrees (to
+        the subject's left, up); box ``[F, 4]`` x0, y0, x1, y1 of the face from chin to hairline.
         """
         times = np.atleast_1d(np.asarray(t_us, np.int64))
         state, frames, mesh = self.state(times), len(times), self.person.mesh
@@ -183,4 +186,3 @@ class FaceClip:
         moved = np.concatenate([moved[:, None], iris, wrinkles], 1).max(1)
         gap = np.diff(grid_us)
         return np.clip(moved / LARGEST_MOVE, gap / LONGEST_STEP, gap / SHORTEST_STEP)
-

@@ -6,7 +6,7 @@ subject's left shoulder; gaze x + to the subject's left, gaze y + up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -55,7 +55,8 @@ class State:
 
     channels ``[F, channels]`` as in :data:`snnface.faces.actions.CHANNELS`; closure ``[F, 2]`` of the right and left
     eye, 0..1; head ``[F, 3]`` yaw, pitch, roll in degrees; acted ``[F, 3]`` the acted part of it in shares of full
-    intensity; shift ``[F, 3]`` cm; gaze ``[F, 2]`` degrees; au ``[F, 24]`` labels.
+    intensity; shift ``[F, 3]`` cm; gaze ``[F, 2]`` degrees; au ``[F, 24]`` labels;
+    components ``[F, N]`` of a face that has no actions.
     """
 
     channels: np.ndarray
@@ -65,11 +66,12 @@ class State:
     shift: np.ndarray
     gaze: np.ndarray
     au: np.ndarray
+    components: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
     def coefficients(self) -> np.ndarray:
-        """float32 ``[F, K]`` in the order of :data:`COEFFICIENT_NAMES`."""
-        out = []
-        for name in COEFFICIENT_NAMES[:-4]:
+        """float32 ``[F, K]`` in the order of :data:`COEFFICIENT_NAMES`; components instead of actions if there are."""
+        out = list(self.components.T)
+        for name in () if out else COEFFICIENT_NAMES[:-4]:
             au, _, side = name[2:].partition("_")
             if side:
                 out.append(self.channels[:, CHANNEL_INDEX[int(au), -1 if side == "right" else 1]])
@@ -92,6 +94,7 @@ class Motion:
         seconds: float,
         seed: np.random.SeedSequence,
         intensity: float | None = None,
+        components: int = 0,
     ) -> None:
         rest, act, life = (np.random.default_rng(s) for s in seed.spawn(3))
         self.rest_head = np.array([rest.uniform(-20, 20), rest.uniform(-12, 12), rest.uniform(-10, 10)])
@@ -101,6 +104,8 @@ class Motion:
         self.intensity = drawn if intensity is None else intensity
         self._draw_action(act, au, expression)
         self._draw_life(life, seconds)
+        free = np.random.default_rng(seed.spawn(1)[0])
+        self.component_gain = self.intensity * np.clip(free.normal(size=components), -2, 2)
 
     def _draw_course(self, rng: np.random.Generator, seconds: float) -> None:
         """Onset, apex and offset: the same draws whatever the label."""
@@ -191,4 +196,5 @@ class Motion:
             shift=sway[:, 3:],
             gaze=gaze,
             au=au.astype(np.float32),
+            components=course * self.component_gain,
         )

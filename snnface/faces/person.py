@@ -23,9 +23,9 @@ class Mesh:
     their ``originals``. eyes: vertices of the eyeballs, eye_of: 0 the subject's right, 1 the left. lids ``[2]``: the
     middle of the upper lids' margins.
     landmarks ``[68]`` in iBUG order (empty: none are known); facing ``[68]``: whose normal says whether a landmark
-    faces the camera; contour ``[17, C]``: where the outline of a turned face may run instead of along the
-    jaw's landmarks, each row from the landmark inwards, or empty. outline: the face from chin to hairline. watched: vertices that stand for all when
-    it comes to how far the face moves.
+    faces the camera; contour ``[17, C]``: where the outline of a turned face may run instead of along the jaw's
+    landmarks, each row from the landmark inwards, or empty. outline: the face from chin to hairline. watched:
+    vertices that stand for all when it comes to how far the face moves.
     """
 
     triangles: np.ndarray
@@ -69,12 +69,18 @@ class Person(Protocol):
 
 
 class Face(Protocol):
-    """A kind of face. ``name``: what made it; ``sha256``: of its file, or empty; ``actions``: the AUs it can act."""
+    """A kind of face. ``name``: what made it; ``sha256``: of its file, or empty.
+
+    actions: the FACS numbers it can act; expressions: indices of ``EXPRESSIONS``. components: names of what free
+    clips draw instead, for faces without an action map. coefficients: names of the columns of the labels.
+    """
 
     name: str
     sha256: str
     actions: tuple[int, ...]
     expressions: tuple[int, ...]
+    components: tuple[str, ...]
+    coefficients: tuple[str, ...]
 
     def person(self, identity: int) -> Person:
         """The person with this number (≥ 0)."""

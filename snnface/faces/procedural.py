@@ -10,7 +10,7 @@ from snnface.faces import render
 from snnface.faces.landmarks import facing_vertices, landmark_vertices, lid_margins
 from snnface.faces.mesh import EYE, template
 from snnface.faces.model import FaceModel, face_model, painted_atlas, shrunk_coordinates, skin_rows
-from snnface.faces.motion import State
+from snnface.faces.motion import COEFFICIENT_NAMES, State
 from snnface.faces.person import Mesh
 from snnface.faces.pose import Pose, pose_of
 from snnface.faces.scene import Scene
@@ -75,6 +75,8 @@ class ProceduralFace:
 
     name, sha256 = "procedural", ""
     actions, expressions = AUS, tuple(range(len(EXPRESSIONS)))
+    components: tuple[str, ...] = ()
+    coefficients = COEFFICIENT_NAMES
 
     def person(self, identity: int) -> ProceduralPerson:
         """The person with this number (≥ 0)."""

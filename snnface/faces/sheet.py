@@ -9,8 +9,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from snnface.faces.clip import ClipSpec, FaceClip
+from snnface.faces.person import Face
 from snnface.faces.picture import luminance
-from snnface.facs import AU_NAMES, AUS, EXPRESSIONS
+from snnface.faces.procedural import PROCEDURAL
+from snnface.facs import AU_NAMES, EXPRESSIONS
 from snnface.files import atomic_path
 
 #: Turns (luminance frames float32 [H, W], times in µs) into a picture of events, uint8 [H, W, 3].
@@ -41,13 +43,15 @@ def contact_sheet(
     events: EventPicture | None = None,
     expressions: bool = False,
     intensity: float | None = None,
+    face: Face = PROCEDURAL,
 ) -> None:
     """Write a PNG with one row for each action (or expression) and, for each identity, rest, apex and events.
 
     seed: of the clips; one identity has the same light and pose in all rows, as these do not depend on the label.
     size: pixels of a cell. events: how events are drawn (left out without it). intensity: instead of the drawn one.
+    face: the kind of face; what it cannot act is left out.
     """
-    actions = list(range(len(EXPRESSIONS))) if expressions else list(AUS)
+    actions = list(face.expressions if expressions else face.actions)
     cells = 3 if events else 2
     sheet = Image.new("RGB", (_LABEL + len(identities) * cells * size, _TITLE + len(actions) * size), "white")
     pen = ImageDraw.Draw(sheet)
@@ -62,7 +66,7 @@ def contact_sheet(
         pen.text((4, _TITLE + row * size + size // 2 - 6), name, "black")
         for column, who in enumerate(identities):
             spec = ClipSpec(who, *((-1, action) if expressions else (action, -1)), 1.6, size, size, seed + who)
-            clip = FaceClip(spec, intensity)
+            clip = FaceClip(spec, intensity, face)
             pictures = [clip.rgb(0), clip.rgb(apex_time(clip))]
             if events:
                 pictures.append(events(*onset_frames(clip)))
