@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from snnface.events import Recording, pack
 
 SENSOR = (1280, 720)
 FRAME_US = 33_333
+#: What stands between hours, minutes and seconds in names of pictures, and what unpacking makes of it on Windows.
+COLON = "_" if os.name == "nt" else ":"
 
 
 def recording(frames: int = 6, start_us: int = 0, size: tuple[int, int] = SENSOR, seed: int = 0) -> Recording:
@@ -42,7 +45,7 @@ def alphas(frames: int, seed: int = 0, failed: Sequence[int] = ()) -> list:
 
 def facemorphic_clip(
     root: Path, user: str, action: str, number: int = 1, frames: int = 6, annotation: tuple[int, int] | None = None,
-    failed: Sequence[int] = (), fitted: int | None = None, first: str = "15:19:28.385380", colon: str = ":",
+    failed: Sequence[int] = (), fitted: int | None = None, first: str = "15:19:28.385380", colon: str = COLON,
 ) -> Path:  # fmt: skip
     """One recording of FACEMORPHIC; returns the folder of its action."""
     folder = root / "recordings" / user / action

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from snnface.datasets.store import Store
 from snnface.errors import InputError
 from snnface.facs import EXPRESSIONS
 
+ROOT = Path(__file__).parent.parent
 ALL = Options(validation=0)
 
 
@@ -32,6 +35,16 @@ def rows(store: Store) -> list[tuple[int, int, int]]:
 
 def named(*words: str) -> list[int]:
     return [EXPRESSIONS.index(word) for word in words]
+
+
+def test_the_page_names_every_layout_and_reason() -> None:
+    page = (ROOT / "docs" / "published.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "converters" / "published").glob("*.py"))
+    reasons = set(re.findall(r'UnusableError\(\s*"(\w+)"', code)) | {"other_sensor", "outside_part", "unreadable"}
+    assert len(reasons) > 8
+    reasons |= set(re.findall(r'\("(\w+)",\)', code))
+    options = {field.name for field in dataclasses.fields(Options)}
+    assert [name for name in (*LAYOUTS, *reasons, *options) if f"`{name}`" not in page] == []
 
 
 def test_words_for_expressions() -> None:
@@ -246,11 +259,13 @@ def test_a_wrong_table_is_one_error(tmp_path: Path, lines: list[str], what: str)
 
 
 def test_other_sensors_are_left_out(tmp_path: Path) -> None:
-    for name, size in (("a", (64, 48)), ("b", (32, 24))):
+    for name, size in (("a", (32, 24)), ("b", (64, 48)), ("c", (64, 48))):
         io.write(recording(2, size=size), tmp_path / "plain" / f"{name}.raw")
-    _, answer = converted(tmp_path / "plain")
-    assert answer["clips"] == 1
+    store, answer = converted(tmp_path / "plain")
+    assert (store.width, store.height) == (64, 48)
+    assert answer["clips"] == 2
     assert answer["dropped"] == {"other_sensor": 1}
+    assert answer["skipped"][0]["recording"] == "a.raw"
 
 
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))

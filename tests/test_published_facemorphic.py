@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from event_files import evt3_bytes, evt3_words, prophesee_header
-from published_folders import FRAME_US, SENSOR, alphas, facemorphic_clip, jpeg, recording
+from published_folders import COLON, FRAME_US, SENSOR, alphas, facemorphic_clip, jpeg, recording
 
 from snnface.converters.published import Options, convert_published, detect
 from snnface.converters.published.facemorphic import _nearest, sources
@@ -90,7 +90,7 @@ def test_a_raw_file_counts_from_its_first_time_word(tmp_path: Path) -> None:
     assert set(clip.events["x"].tolist()) == {3, 4, 5}
 
 
-@pytest.mark.parametrize("colon", [":", "_"])
+@pytest.mark.parametrize("colon", [COLON, "_"])
 def test_times_of_pictures_cross_midnight(tmp_path: Path, colon: str) -> None:
     facemorphic_clip(tmp_path, "aa", "AU_4", first="23:59:59.950000", colon=colon)
     clip, _ = only(tmp_path, Options(whole=True))

@@ -112,13 +112,13 @@ class Run:
         write_store(file, clips, *size, about, landmark_scheme=scheme, rgb_aligned=aligned)
 
     def _join(self, numbered: list[Path]) -> None:
-        """Join the parts; those of another sensor than the first one are left out."""
+        """Join the parts; those of another sensor than most have are left out."""
         skipped = [read_json(part.with_suffix(".json")) for part in numbered if not part.is_file()]
         made = [part for part in numbered if part.is_file()]
         if not made:
             what = f"none of {len(skipped)} recordings can be read. The first: {skipped[0]['what']}"
             raise InputError(self.target, what, "Check the folder; docs/published.md describes the layouts")
-        size = _size(Store(made[0]))
+        size = Counter(_size(Store(part)) for part in made).most_common(1)[0][0]
         kept: list[Path] = []
         dropped: Counter[str] = Counter()
         missing: dict[str, list[str]] = {}
@@ -126,7 +126,8 @@ class Run:
             store = Store(part)
             about = store.generator
             if _size(store) != size:
-                what = f"its sensor has {_size(store)} pixels, that of the first recording {size}"
+                found, wanted = (f"{width}x{height}" for width, height in (_size(store), size))
+                what = f"its sensor is {found}, that of most recordings {wanted}"
                 skipped.append({"recording": about["recording"], "reason": "other_sensor", "what": what})
                 continue
             kept.append(part)
