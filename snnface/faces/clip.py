@@ -138,8 +138,8 @@ class FaceClip:
         au_intensity ``[F, 24]`` in the order of ``AUS``; landmarks ``[F, 68, 2]`` in event pixels (x, y; a pixel's
         centre is a whole number); visible ``[F, 68]``: the skin there faces the camera; coefficients ``[F, K]`` as in
         the face's ``coefficients`` (the head's are the acted part, relative to rest); pose ``[F, 3]`` yaw, pitch,
-        roll in degrees (to the subject's left, up, towards the left shoulder are positive); gaze ``[F, 2]`` degrees (to
-        the subject's left, up); box ``[F, 4]`` x0, y0, x1, y1 of the face from chin to hairline.
+        roll in degrees (to the subject's left, up, towards the left shoulder are positive); gaze ``[F, 2]`` degrees
+        (to the subject's left, up); box ``[F, 4]`` x0, y0, x1, y1 of the face from chin to hairline.
         """
         times = np.atleast_1d(np.asarray(t_us, np.int64))
         state, frames, mesh = self.state(times), len(times), self.person.mesh

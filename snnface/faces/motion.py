@@ -69,7 +69,7 @@ class State:
     components: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
     def coefficients(self) -> np.ndarray:
-        """float32 ``[F, K]`` in the order of :data:`COEFFICIENT_NAMES`; components instead of actions if there are."""
+        """float32 ``[F, K]`` in the order of :data:`COEFFICIENT_NAMES`; or components instead of actions."""
         out = list(self.components.T)
         for name in () if out else COEFFICIENT_NAMES[:-4]:
             au, _, side = name[2:].partition("_")

@@ -17,7 +17,7 @@ class LinearFace:
     """A :class:`~snnface.faces.person.Face` whose people come from a file."""
 
     def __init__(self, bases: Bases) -> None:
-        self.name, self.sha256 = bases.name, bases.sha256
+        self.name, self.sha256, self.bases = bases.name, bases.sha256, bases
         made = acted(bases)
         self.actions = tuple(au for au in AUS if au in made)
         self.expressions = tuple(k for k, e in enumerate(EXPRESSIONS) if set(COMBINATIONS[e]) <= made)
@@ -25,6 +25,7 @@ class LinearFace:
         # The last four, lids and head, are not the face's own.
         self.coefficients = (*self.components, *COEFFICIENT_NAMES[-4:]) if self.components else COEFFICIENT_NAMES
         head = build_head(bases)
+        self.topology = head.topology
         self.person = lru_cache(maxsize=4)(lambda identity: LinearPerson(head, identity))
 
 

@@ -23,16 +23,21 @@ VERTICES, MODES = 24591, 60
 _NEUTRAL = "generic_neutral_mesh"
 _GET = "Give ICT-FaceKit's folder FaceXModel, or an npz of it"
 
+_SIDES = ("right", "left")
 _PAIRED = {
     1: "browInnerUp", 2: "browOuterUp", 4: "browDown", 5: "eyeWide", 6: "cheekSquint", 7: "eyeSquint",
     9: "noseSneer", 12: "mouthSmile", 14: "mouthDimple", 15: "mouthFrown", 20: "mouthStretch",
 }  # fmt: skip
-_BOTH = {16: "mouthLowerDown", 24: "mouthPress"}
+#: Added where the map's shape alone can hardly be told from rest: lids that narrow, lips that thin.
+_ADDED = {6: ("eyeSquint", 0.35), 7: ("eyeBlink", 0.3)}
+_THIN = {"mouthRollLower": 0.3, "mouthRollUpper": 0.3}
 #: 23, 25 and 26 are not in the README's map: made of its lip and jaw shapes.
 _SINGLE: dict[str, dict[str, float]] = {
     "10": {"mouthShrugUpper": 1.0},
+    "16": {"mouthLowerDown_L": 1.0, "mouthLowerDown_R": 1.0},
     "17": {"mouthShrugLower": 1.0},
     "23": {"mouthPucker": 0.35, "mouthRollLower": 0.45, "mouthRollUpper": 0.45},
+    "24": {"mouthPress_L": 1.0, "mouthPress_R": 1.0, **_THIN},
     "25": {"mouthLowerDown_L": 0.55, "mouthLowerDown_R": 0.55, "mouthUpperUp_L": 0.3, "mouthUpperUp_R": 0.3},
     "26": {"jawOpen": 0.35},
     "27": {"jawOpen": 1.0},
@@ -47,11 +52,12 @@ _SINGLE: dict[str, dict[str, float]] = {
 def ict_actions() -> dict[str, dict[str, float]]:
     """The FACS map, by action and side."""
     out = {f"{au}_{side}": {f"{name}_{side[0].upper()}": 1.0} for au, name in _PAIRED.items() for side in _SIDES}
-    out |= {str(au): {f"{name}_L": 1.0, f"{name}_R": 1.0} for au, name in _BOTH.items()}
+    for au, (name, weight) in _ADDED.items():
+        for side in _SIDES:
+            out[f"{au}_{side}"][f"{name}_{side[0].upper()}"] = weight
     return out | _SINGLE
 
 
-_SIDES = ("right", "left")
 _LANDMARKS = """1225 1888 1052 367 1719 1722 2199 1447 966 3661 4390 3927 3924 2608 3272 4088 3443 268 493 1914 2044
 1401 3615 4240 4114 2734 2509 978 4527 4942 4857 1140 2075 1147 4269 3360 1507 1542 1537 1528 1518 1511 3742 3751 3756
 3721 3725 3732 5708 5695 2081 0 4275 6200 6213 6346 6461 5518 5957 5841 5702 5711 5533 6216 6207 6470 5517 5966"""
