@@ -27,13 +27,25 @@ def leak_rates(sensor: SensorPreset, pixels: int, random: np.random.Generator) -
     return np.where(hot, sensor.hot_hz, sensor.leak_hz) * spread
 
 
+def shot_share(sensor: SensorPreset, light: np.ndarray) -> np.ndarray:
+    """Shot noise in some light (any shape), as a fraction of that in the dark.
+
+    With ``bright_shot`` = b and ``shot_half`` = h it is b + (1 − b)·h / (h + light); with h = 0 it falls in a
+    straight line to b at full light (as in v2e).
+    """
+    bright, half = sensor.bright_shot, sensor.shot_half
+    if half:
+        return bright + (1 - bright) * half / (half + light)
+    return 1 - (1 - bright) * np.minimum(light, 1)
+
+
 def shot_noise(
     sensor: SensorPreset, light: np.ndarray, start: int, stop: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pixel, time (µs) and polarity of noise events ``[K]`` between two times, sorted by pixel, then time.
 
-    A Poisson process of its own in each pixel, of ``shot_hz`` in the dark and ``bright_shot`` of it at full light
-    (float32 ``[N]``, 1 or more) with a straight line between.
+    ``light``: float32 ``[N]``. A Poisson process of its own in each pixel, of rate ``shot_hz`` ·
+    :func:`shot_share`.
     """
     count = random.poisson(sensor.shot_hz * len(light) * (stop - start) * 1e-6)
     if count == 0:
@@ -41,6 +53,6 @@ def shot_noise(
     # Pixel and, behind the point, share of the time: one sort puts both in order.
     place = np.sort(random.integers(0, len(light), count) + random.random(count))
     pixel = np.minimum(place, len(light) - 1).astype(np.int64)
-    kept = random.random(count) < 1 - (1 - sensor.bright_shot) * np.minimum(light[pixel], 1)
+    kept = random.random(count) < shot_share(sensor, light[pixel])
     t = start + (place - pixel) * (stop - start)
     return pixel[kept], t[kept], random.random(np.count_nonzero(kept)) < 0.5

@@ -31,9 +31,9 @@ class SensorPreset:
     unlimited); ``leak_hz``: ON events a pixel and second from leak, on average; ``shot_hz``: noise events a pixel
     and second in the dark; ``refractory_us``: dead time of a pixel after an event; ``source``: of the whole;
     ``leak_spread``: standard deviation over pixels of the leak's decimal logarithm; ``hot_fraction``, ``hot_hz``:
-    share of pixels that leak at this rate instead; ``bright_shot``: shot noise at full light, as a fraction of that
-    in the dark; ``readout``: None reads every event at once; ``size``: pixels of the real sensor; ``sources``: of
-    each figure by its name; those that begin with "assumed" give the reason.
+    share of pixels that leak at this rate instead; ``bright_shot``, ``shot_half``: how shot noise falls with light
+    (:func:`~snnface.converters.noise.shot_share`); ``readout``: None reads every event at once; ``size``: width and
+    height of the real sensor; ``sources``: of each figure by its name; "assumed: …" gives the reason.
     """
 
     name: str
@@ -49,6 +49,7 @@ class SensorPreset:
     hot_fraction: float = 0.0
     hot_hz: float = 0.0
     bright_shot: float = 0.25
+    shot_half: float = 0.0
     readout: Readout | None = None
     size: tuple[int, int] | None = None
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -74,7 +74,8 @@ class Bus:
         asked = np.concatenate([self._queue, events])
         x, y = asked["x"].astype(np.int64), asked["y"].astype(np.int64)
         line, place = {"row": (y, x), "column": (x, y), "arrival": (0 * y, 0 * y)}[self._readout.order]
-        limit = NEVER // 2 if until_us is None else (until_us - origin) * PS_PER_US
+        # Events come at whole µs, so that all that is decided before the next one is known.
+        limit = NEVER // 2 if until_us is None else (until_us - origin + 1) * PS_PER_US - 1
         when, which, left, self._admitted = _read(
             (asked["t"] - origin) * PS_PER_US, line, place, y * self._width + x, self._admitted, self._lines,
             self._slot_ps, self._line_ps, limit, self._state, self._read_ps,

@@ -12,6 +12,7 @@ from snnface.training.bench.integer_command import integer
 from snnface.training.bench.io_command import io
 from snnface.training.bench.options import CACHE
 from snnface.training.bench.page import write_page
+from snnface.training.bench.simulate_command import simulate
 from snnface.training.bench.stream_command import stream
 from snnface.training.bench.train_command import train
 
@@ -29,5 +30,5 @@ def figures(
     return {"out": str(out), "files": write_page(results, out)}
 
 
-for function in (train, stream, integer, io, figures):
+for function in (train, stream, integer, io, simulate, figures):
     app.command(function.__name__)(answering(function))
