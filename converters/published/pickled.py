@@ -68,7 +68,7 @@ def _member(data: bytes) -> Any:
 def _followed(pickle: bytes) -> Any:
     """What the instructions of a pickle build."""
     stack: list[Any] = []
-    memo: dict[int, Any] = {}
+    memo: dict[Any, Any] = {}
 
     def since_mark() -> list[Any]:
         at = max(i for i, value in enumerate(stack) if value is _MARK)
@@ -115,7 +115,7 @@ def _followed(pickle: bytes) -> Any:
         elif name in ("BINGET", "LONG_BINGET", "GET"):
             stack.append(memo[argument])
         elif name in ("GLOBAL", "STACK_GLOBAL"):
-            word = tuple(argument.split(" ")) if name == "GLOBAL" else (stack.pop(-2), stack.pop())
+            word = tuple(str(argument).split(" ")) if name == "GLOBAL" else (stack.pop(-2), stack.pop())
             if word not in _NAMES:
                 raise ValueError(f"it names {'.'.join(map(str, word))}, which is no array of numbers")
             stack.append(word)
