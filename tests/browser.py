@@ -44,7 +44,7 @@ class Browser:
             message["sessionId"] = self._session
         os.write(self._to, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._message(60)
+            answer = self._message(300)
             if answer.get("id") == self._number:
                 assert "error" not in answer, answer["error"]
                 return answer["result"]
@@ -77,7 +77,7 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def until(self, expression: str, seconds: float = 30) -> Any:
+    def until(self, expression: str, seconds: float = 300) -> Any:
         """Wait until an expression is true on the page."""
         end = time.monotonic() + seconds
         while not (found := self.value(expression)):
@@ -136,4 +136,4 @@ def browser(folder: Path) -> Iterator[Browser]:
         os.close(to)
         os.close(answers)
         process.terminate()
-        process.wait(20)
+        process.wait(60)

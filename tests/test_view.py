@@ -10,55 +10,48 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-import torch
+import view_files as files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from small_faces import batch_of
-from small_networks import clip as random_events
 
 import snnface
 from snnface import checkpoint
 from snnface.backends import get as get_backend
 from snnface.cli import main
 from snnface.datasets.store import Store
-from snnface.encoder import ConvConfig, Encoder, EncoderConfig, HeadConfig, class_heads
 from snnface.errors import InputError
-from snnface.events import EVENT_DTYPE, Recording, pack
+from snnface.events import EVENT_DTYPE, pack
 from snnface.facs import AU_INDEX
 from snnface.heads import clip_logits, decode
-from snnface.io.recording import write
 from snnface.view import film, page
 from snnface.view.answers import ask
 from snnface.view.board import Board
 from snnface.view.colours import palette, table
-from snnface.view.look import Look, lanes
+from snnface.view.look import Look, lanes, value_at
 from snnface.view.source import open_source, span
 from snnface.view.surface import Surface
 
-SIZE = 32
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("view")
 
 
 @pytest.fixture(scope="module")
-def model(tiny_faces: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random encoder with all heads for faces of 32×32 pixels, calibrated to spike."""
-    torch.manual_seed(0)
-    heads = class_heads() | {"landmarks": HeadConfig(size=136, scale=[1.0] * 136, offset=[9.0, 20.0] * 68)}
-    encoder = Encoder(EncoderConfig(width=SIZE, height=SIZE, conv=[ConvConfig(channels=4)], heads=heads))
-    encoder.calibrate(batch_of(tiny_faces, [0, 1]), 0.1)
-    path = tmp_path_factory.mktemp("model") / "small.safetensors"
-    checkpoint.save(path, encoder, {})
-    return path
+def faces(folder: Path) -> Path:
+    return files.faces(folder / "faces.h5")
 
 
 @pytest.fixture(scope="module")
-def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording of 64×48 pixels, 0.3 s, that does not begin at 0."""
-    events = random_events(300_000, 3_000, 1, 64, 48)
-    events["t"] += 7_000_000
-    path = tmp_path_factory.mktemp("street") / "street.csv"
-    write(Recording(events, 64, 48), path)
-    return path
+def model(folder: Path) -> Path:
+    return files.network(folder / "small.safetensors")
+
+
+@pytest.fixture(scope="module")
+def street(folder: Path) -> Path:
+    return files.recording(folder / "street.h5")
 
 
 def call(capsys, *arguments: object) -> tuple[int, dict | None, str]:
@@ -70,21 +63,18 @@ def call(capsys, *arguments: object) -> tuple[int, dict | None, str]:
 
 
 def look_at(path: Path, model: Path | None = None, clip: int = 0, start: float = 0.0, seconds: float | None = None):
-    source = open_source(path, clip, "64x48" if path.suffix == ".csv" else None)
+    source = open_source(path, clip)
     part = span(source, start, seconds)
     answers = None if model is None else ask(source, part, model)
     return Look(source, part, source.labels(part.start_us, part.stop_us), answers)
 
 
-def test_film_of_a_clip(tiny_path, model, tmp_path, capsys):
+def test_film_of_a_clip(faces, model, tmp_path, capsys):
     out = tmp_path / "clip.mp4"
-    code, answer, _ = call(
-        capsys, tiny_path, "--clip", 3, "--checkpoint", model, "--out", out, "--fps", 25, "--slow", 2
-    )
-    assert code == 0
+    code, answer, err = call(capsys, faces, "--clip", 1, "--checkpoint", model, "--out", out, "--fps", 25, "--slow", 2)
+    assert code == 0, err
     assert answer is not None
-    duration = int(Store(tiny_path).duration_us[3])
-    assert answer["frames"] == -(-duration * 25 * 2 // 1_000_000)
+    assert answer["frames"] == files.DURATION_US * 25 * 2 // 1_000_000 == 16
     assert (answer["out"], answer["bytes"]) == (str(out), out.stat().st_size)
     with av.open(str(out)) as film_file:
         frames = [f.to_ndarray(format="rgb24") for f in film_file.decode(video=0)]
@@ -98,8 +88,8 @@ def test_film_of_a_clip(tiny_path, model, tmp_path, capsys):
 
 def test_animation_moves_at_the_rate_that_is_told(street, tmp_path, capsys):
     out = tmp_path / "street.gif"
-    code, answer, _ = call(capsys, street, "--size", "64x48", "--out", out, "--fps", 24, "--slow", 3)
-    assert code == 0
+    code, answer, err = call(capsys, street, "--out", out, "--fps", 24, "--slow", 3)
+    assert code == 0, err
     assert answer is not None
     with Image.open(out) as gif:
         assert (gif.n_frames, list(gif.size)) == (answer["frames"], answer["picture"])
@@ -108,9 +98,9 @@ def test_animation_moves_at_the_rate_that_is_told(street, tmp_path, capsys):
     assert answer["frames"] == int(np.ceil(0.3 * 25 * 3))
 
 
-def test_picture_of_a_moment(tiny_path, tmp_path):
+def test_picture_of_a_moment(faces, tmp_path):
     out = tmp_path / "a.png"
-    answer = snnface.view(tiny_path, out=out, at=0.25, width=500, theme="light")
+    answer = snnface.view(faces, out=out, at=0.25, width=500, theme="light")
     with Image.open(out) as picture:
         assert list(picture.size) == answer["picture"]
         assert picture.size[0] <= 500
@@ -118,9 +108,9 @@ def test_picture_of_a_moment(tiny_path, tmp_path):
     assert (answer["frames"], answer["at_us"]) == (1, 250_000)
 
 
-def test_a_film_shows_what_a_picture_shows(tiny_path, model):
+def test_a_film_shows_what_a_picture_shows(faces, model):
     """Whatever came before: an event picture depends on its moment only."""
-    look = look_at(tiny_path, model, clip=2)
+    look = look_at(faces, model)
     played, jumped = Board(look, 400, 20_000, "dark"), Board(look, 400, 20_000, "dark")
     for t in range(10_000, 200_001, 10_000):
         last = played.picture(t)
@@ -169,11 +159,10 @@ def test_short_spans_are_slowed_down():
     assert film.slow_motion(8_800, 1.0) == 1
 
 
-def test_a_clips_answer_is_that_of_eval(tiny_faces, tiny_path, model):
-    number = 5
-    look = look_at(tiny_path, model, clip=number)
+def test_a_clips_answer_is_that_of_eval(faces, model):
+    look = look_at(faces, model, clip=1)
     network = checkpoint.load(model)[0].to_network()
-    batch = batch_of(tiny_faces, [number])
+    batch = batch_of(Store(faces), [1])
     trace = get_backend("torch")(network, batch)
     readout = decode(trace.readout, network.heads)
     for head, odds in look.answers.odds.items():
@@ -186,7 +175,7 @@ def test_a_clips_answer_is_that_of_eval(tiny_faces, tiny_path, model):
 
 def test_a_recordings_answers_are_those_of_run(street, model, tmp_path):
     lines = tmp_path / "run.jsonl"
-    snnface.run(model, str(street), size="64x48", out=lines)
+    snnface.run(model, str(street), out=lines)
     rows = [json.loads(line) for line in lines.read_text().splitlines()]
     look = look_at(street, model)
     assert len(rows) == len(look.answers.t_us)
@@ -196,8 +185,8 @@ def test_a_recordings_answers_are_those_of_run(street, model, tmp_path):
         assert look.answers.landmarks[k] == pytest.approx(np.array(rows[k]["landmarks"]), abs=0.01)
 
 
-def test_a_part_shows_what_the_whole_shows_there(tiny_path, model):
-    whole, part = (look_at(tiny_path, model, 4, *cut) for cut in ((0.0, None), (0.21, 0.1)))
+def test_a_part_shows_what_the_whole_shows_there(faces, model):
+    whole, part = (look_at(faces, model, 1, *cut) for cut in ((0.0, None), (0.21, 0.1)))
     assert part.span == (210_000, 310_000)
     shift = 210_000
     for t in (0, 1, 33_333, 100_000):
@@ -218,24 +207,30 @@ def test_the_rate_counts_every_event_once(street):
     assert counts[1].sum() == look.events(-1, look.span.duration_us)["p"].sum()
 
 
-def test_lanes_show_what_moves_and_what_is_said(tiny_path, tiny_faces, model):
-    number = int(np.flatnonzero(tiny_faces.au >= 0)[0])
-    found = lanes(look_at(tiny_path, model, clip=number))
-    assert any(lane.name.startswith(f"AU{tiny_faces.au[number]} ") for lane in found)
-    assert all(lane.truth is not None and lane.answer is not None for lane in found)
-    assert not any("anger" in lane.name for lane in found)
-    assert lanes(look_at(tiny_path, clip=number))
-    assert all(lane.answer is None for lane in lanes(look_at(tiny_path, clip=number)))
+def test_lanes_show_what_moves_and_what_is_said(faces, model):
+    smile = lanes(look_at(faces, model))
+    assert {f"AU{files.AU} lip corner puller"} < {lane.name for lane in smile}
+    assert all(lane.truth is not None and lane.answer is not None for lane in smile)
+    (alone,) = lanes(look_at(faces))
+    assert alone.answer is None
+    assert alone.truth.values.tolist() == pytest.approx(np.linspace(0, 1, files.FRAMES))
+    names = [lane.name for lane in lanes(look_at(faces, model, clip=1))]
+    assert "happiness" in names
+    assert value_at(alone.truth, 100_000) == pytest.approx(3 / 9)
+
+
+def test_hidden_landmarks_are_not_drawn(faces):
+    assert len(look_at(faces).points(0)["truth"]) == 68 - 7
 
 
 def test_a_set_without_labels_and_pictures_is_drawn(street, model, tmp_path):
-    answer = snnface.view(street, size="64x48", checkpoint=model, out=tmp_path / "s.png")
+    answer = snnface.view(street, checkpoint=model, out=tmp_path / "s.png")
     assert answer["frames"] == 1
 
 
 @settings(deadline=None)
 @given(
-    rows=st.lists(st.tuples(*(st.integers(0, n) for n in (2**31, 65_535, 65_535, 1))), max_size=40),
+    rows=st.lists(st.tuples(*(st.integers(0, n) for n in (2**31, 65_535, 65_535, 1))), min_size=1, max_size=40),
     before=st.integers(0, 2**31),
 )
 def test_blocks_come_back(rows, before):
@@ -256,16 +251,16 @@ def test_a_page_that_is_too_long_is_refused_with_a_part_that_fits(street, tmp_pa
     monkeypatch.setattr(page, "MOST_EVENTS", 1_000)
     out = tmp_path / "street.html"
     with pytest.raises(InputError, match=r"--start 0 --seconds ([\d.]+) fits") as error:
-        snnface.view(street, size="64x48", out=out)
+        snnface.view(street, out=out)
     seconds = float(error.value.fix.split("--seconds ")[1].split()[0])
     assert 0.09 < seconds < 0.11
-    assert 900 < snnface.view(street, size="64x48", out=out, seconds=seconds)["events"] <= 1_000
+    assert 900 < snnface.view(street, out=out, seconds=seconds)["events"] <= 1_000
 
 
-def test_a_page_with_too_many_pictures_is_refused(tiny_path, tmp_path, monkeypatch):
+def test_a_page_with_too_many_pictures_is_refused(faces, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "MOST_PICTURES", 100)
     with pytest.raises(InputError, match="MB of colour pictures"):
-        snnface.view(tiny_path, out=tmp_path / "a.html")
+        snnface.view(faces, out=tmp_path / "a.html")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -280,7 +275,7 @@ def test_an_interrupted_film_leaves_nothing(street, tmp_path, monkeypatch):
     monkeypatch.setattr(Board, "picture", interrupted)
     for name in ("a.mp4", "a.gif", "a.png"):
         with pytest.raises(KeyboardInterrupt):
-            snnface.view(street, size="64x48", out=tmp_path / name, **({"at": 0.2} if name == "a.png" else {}))
+            snnface.view(street, out=tmp_path / name, **({"at": 0.2} if name == "a.png" else {}))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -290,7 +285,7 @@ def test_an_interrupted_film_leaves_nothing(street, tmp_path, monkeypatch):
         (["--out", "a.avi"], "End it in one of .html .mp4 .gif .png"),
         (["--out", "a.html", "--fps", 10], "--fps: says nothing about a .html"),
         (["--out", "a.mp4", "--at", 0.1], "--at: says nothing about a .mp4"),
-        (["--out", "a.png", "--at", 9], "--at: 9 s is outside 0 … 0.3"),
+        (["--out", "a.png", "--at", 9], "--at: 9 s is outside 0 … 0.29991"),
         (["--out", "a.png", "--start", 4], "--start: 4 s is outside"),
         (["--out", "a.png", "--start", -1], "--start: -1 s is outside"),
         (["--out", "a.png", "--start", "nan"], "--start: nan s is outside"),
@@ -306,16 +301,16 @@ def test_an_interrupted_film_leaves_nothing(street, tmp_path, monkeypatch):
 )
 def test_bad_use(options, found, street, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, answer, err = call(capsys, street, "--size", "64x48", *options)
+    code, answer, err = call(capsys, street, *options)
     assert (code, answer) == (2, None)
     assert found in " ".join(err.split())
     assert err.count("error:") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bad_input(tiny_path, tmp_path, capsys):
-    code, _, err = call(capsys, tiny_path, "--clip", 24, "--out", tmp_path / "a.png")
-    assert (code, "24 is beyond the data set's 24 clips" in err) == (2, True)
+def test_bad_input(faces, tmp_path, capsys):
+    code, _, err = call(capsys, faces, "--clip", 2, "--out", tmp_path / "a.png")
+    assert (code, "2 is beyond the data set's 2 clips" in err) == (2, True)
     code, _, err = call(capsys, tmp_path / "absent.raw", "--out", tmp_path / "a.png")
     assert (code, "does not exist" in err) == (2, True)
     (tmp_path / "noise.raw").write_bytes(bytes(range(256)))

@@ -2,7 +2,7 @@
 
 What it carries stands in script elements that are no scripts: a description in JSON, blocks of events, pictures. The
 bytes of a block are planes, deflated (zlib) and written in base64: byte 0 of every event's time since the event
-before it (of the block's first: since ``before``), then its bytes 1, 2 and 3, the two bytes of x, the two of y, and p.
+before it (of a block's first: since ``before``), then its bytes 1, 2 and 3, the two bytes of x, the two of y, and p.
 """
 
 from __future__ import annotations
