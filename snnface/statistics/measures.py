@@ -208,7 +208,8 @@ def _times(found: np.ndarray, counts: Counts, scale: Scale) -> Measured:
     whole = weight.sum()
     share = weight / whole if whole else weight
     middle = float(MIDDLE_US[np.argmax(share.cumsum() >= 0.5)]) if whole else None
-    return Measured({"median_us": middle}, share, MIDDLE_US[within], share[within] * BINS_A_DECADE)
+    drawn = within & (share.cumsum() > 0)
+    return Measured({"median_us": middle}, share, MIDDLE_US[drawn], share[drawn] * BINS_A_DECADE)
 
 
 def _by_window(curve: np.ndarray) -> dict[str, float | None]:

@@ -121,12 +121,11 @@ def _statistic(s: Statistic, found: Comparison, names: tuple[str, str]) -> str:
     for i, (name, kind) in enumerate(zip(names, _KINDS, strict=True)):
         title = f"{s.title}, {name}"
         own, other = measured[i], measured[1 - i]
-        picture = _bars(s.drawn, own, kind, title) if isinstance(s.drawn, Bars) else curve_plot(
-            s.drawn, (own.x, own.y), (other.x, other.y), kind, title
-        )  # fmt: skip
-        drawings.append(
-            figure(_name(name, kind, "" if isinstance(s.drawn, Bars) else s.drawn.y) + picture, _figures(own))
-        )
+        if isinstance(s.drawn, Bars):
+            drawings.append(f"<div>{_name(name, kind)}{_bars(s.drawn, own, kind, title)}</div>")
+        else:
+            curve = curve_plot(s.drawn, (own.x, own.y), (other.x, other.y), kind, title)
+            drawings.append(figure(_name(name, kind, s.drawn.y) + curve, _figures(own)))
     return section(s.name, s.title, s.text, verdict, grid(*drawings))
 
 
@@ -146,10 +145,12 @@ def _percent(share: float) -> str:
 
 
 def _figures(own: Measured) -> str:
-    """The figures of a statistic as a line of text; curves of many points speak for themselves."""
-    known = {k: v for k, v in own.figures.items() if v is not None}
-    return ", ".join(f"{k.replace('_', ' ')} {_written(v)}" for k, v in known.items())
+    """The figures of a statistic as a line of text."""
+    return ", ".join(_figure(name, value) for name, value in own.figures.items() if value is not None)
 
 
-def _written(value: float) -> str:
-    return number(value) if abs(value) >= 1000 else f"{value:.3g}"
+def _figure(name: str, value: float) -> str:
+    if name.endswith("_us"):
+        return f"{name.removesuffix('_us')} {si(value * 1e-6, 's')}"
+    label = name.replace("_per_", "/").replace("_", " ").replace("hz", "Hz")
+    return f"{label} {number(value) if abs(value) >= 1000 else f'{value:.3g}'}"

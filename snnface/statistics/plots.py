@@ -60,8 +60,11 @@ def curve_plot(drawn: Curve, shown: tuple[np.ndarray, np.ndarray], other: tuple[
         body.append(f'<text class="tick end" x="{_LEFT - 6}" y="{place + 4:.1f}">{_tick(value)}</text>')
     for (px, py), style in zip(reversed(lines), ("faint", f"line {kind}"), strict=True):
         if len(px):
-            points = " ".join(f"{u:.1f},{v:.1f}" for u, v in zip(x.place(px), y.place(py), strict=True))
+            places = list(zip(x.place(px), y.place(py), strict=True))
+            points = " ".join(f"{u:.1f},{v:.1f}" for u, v in places)
             body.append(f'<polyline class="{style}" points="{points}"/>')
+            if len(places) == 1:  # a line of one point is invisible
+                body.append(f'<circle class="{style}" cx="{places[0][0]:.1f}" cy="{places[0][1]:.1f}" r="3"/>')
     middle = (_LEFT + width - _RIGHT) / 2
     body.append(f'<text class="tick mid" x="{middle:.0f}" y="{height - 5}">{escape(drawn.x)}</text>')
     return (
