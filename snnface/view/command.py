@@ -94,10 +94,13 @@ def view(
         check_fits(source, part, out)
     answers = None if checkpoint is None else ask(source, part, checkpoint, fit, downscale)
     look = Look(source, part, source.labels(part.start_us, part.stop_us), answers)
-    if suffix == ".html":
-        written = write_page(out, look, decay * 1000)
-    else:
-        written = _pictures(out, suffix, look, decay * 1000, given)
+    try:
+        if suffix == ".html":
+            written = write_page(out, look, decay * 1000)
+        else:
+            written = _pictures(out, suffix, look, decay * 1000, given)
+    except OSError as e:
+        raise InputError(out, f"cannot be written: {e.strerror or e}", "Choose a writable folder") from e
     about = {"out": str(out), "width": source.width, "height": source.height}
     about |= {"start_us": part.start_us, "stop_us": part.stop_us}
     return written | about | {"bytes": out.stat().st_size}

@@ -99,28 +99,35 @@ def value_at(curve: Curve, t_us: float) -> float | None:
 
 def lanes(look: Look) -> list[Lane]:
     """Actions that move most and classes that the network holds likeliest, in the order of the classes."""
-    truth, answers = _truth(look.labels), look.answers
     found = []
     for head, names in CLASSES.items():
-        odds = answers.odds.get(head) if answers is not None and (head == "au" or head in look.heads) else None
-        strongest = truth.max(0, initial=0.0) if head == "au" else np.zeros(len(names))
-        likeliest = np.zeros(len(names)) if odds is None else odds.mean(0)
+        truth = _intensities(look.labels if head == "au" else None, len(names))
+        answer = _probabilities(look, head)
+        strongest = np.array([0.0 if curve is None else curve.values.max() for curve in truth])
+        likeliest = np.array([0.0 if curve is None else curve.values.mean() for curve in answer])
         chosen = {int(i) for i in np.argsort(-strongest)[:TRUE_LANES] if strongest[i] >= LEAST}
         chosen |= {int(i) for i in np.argsort(-likeliest)[:ANSWERED_LANES] if likeliest[i] > 0}
-        if odds is not None and look.labels is not None:
-            chosen |= {look.labels.classes.get(head, min(chosen))}
-        for i in sorted(chosen):
-            known = Curve(look.labels.t_us, truth[:, i]) if look.labels is not None and head == "au" else None
-            said = Curve(answers.t_us, odds[:, i]) if answers is not None and odds is not None else None
-            found.append(Lane(names[i], known, said))
+        if likeliest.any() and look.labels is not None and head in look.labels.classes:
+            chosen.add(look.labels.classes[head])
+        found += [Lane(names[i], truth[i], answer[i]) for i in sorted(chosen)]
     return found
 
 
-def _truth(labels: Labels | None) -> np.ndarray:
-    """Intensities ``[F, 24]``, 0 where there is no label."""
+def _intensities(labels: Labels | None, count: int) -> list[Curve | None]:
+    """The true curve of each of ``count`` action units, None where it is not labelled."""
     if labels is None:
-        return np.zeros((0, len(CLASSES["au"])))
-    return np.nan_to_num(labels.au_intensity)
+        return [None] * count
+    known = np.isfinite(labels.au_intensity).T
+    columns = zip(labels.au_intensity.T, known, strict=True)
+    return [Curve(labels.t_us[there], values[there]) if there.any() else None for values, there in columns]
+
+
+def _probabilities(look: Look, head: str) -> list[Curve | None]:
+    """The answered curve of each class of a head: of action units always, of expressions where they are listed."""
+    odds = None if look.answers is None else look.answers.odds.get(head)
+    if look.answers is None or odds is None or (head != "au" and head not in look.heads):
+        return [None] * len(CLASSES[head])
+    return [Curve(look.answers.t_us, values) for values in odds.T]
 
 
 def _latest(t_us: np.ndarray, now: float) -> int:
