@@ -188,3 +188,13 @@ def test_unknown_kinds_of_face_are_refused() -> None:
     for text in ("flame:x", "ict:", "linear"):
         with pytest.raises(InputError, match="is unknown"):
             load_face(text)
+
+
+def test_landmarks_that_make_no_face_are_refused(tmp_path: Path) -> None:
+    marks = arrays()["landmarks68"]
+    for name, wrong in (("shuffled", np.random.default_rng(0).permutation(marks)), ("one", np.full(68, marks[8]))):
+        with pytest.raises(InputError, match="do not make a face"):
+            load_face(f"linear:{write_npz(tmp_path / f'{name}.npz', landmarks68=wrong)}")
+    mirrored = {k: arrays()[k] * (-1, 1, 1) for k in ("template", "identity", "expression")}
+    with pytest.raises(InputError, match="do not make a face"):
+        load_face(f"linear:{write_npz(tmp_path / 'mirrored.npz', **mirrored)}")

@@ -7,6 +7,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from snnface.faces import render
+from snnface.faces.atlas import texture_coordinates
 from snnface.faces.landmarks import facing_vertices, landmark_vertices, lid_margins
 from snnface.faces.mesh import EYE, template
 from snnface.faces.model import FaceModel, face_model, painted_atlas, shrunk_coordinates, skin_rows
@@ -14,7 +15,7 @@ from snnface.faces.motion import COEFFICIENT_NAMES, State
 from snnface.faces.person import Mesh
 from snnface.faces.pose import Pose, pose_of
 from snnface.faces.scene import Scene
-from snnface.faces.texture import Wrinkles, texture_coordinates
+from snnface.faces.texture import Wrinkles
 from snnface.faces.wrinkles import wrinkle_layers
 from snnface.facs import AUS, EXPRESSIONS
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snnface.faces.atlas import in_disc
 from snnface.faces.linear.bases import Bases
 from snnface.faces.linear.fields import Fields, build_fields
 from snnface.faces.linear.lids import LidMargins, find_margins
 from snnface.faces.linear.topology import EYE_GRID, SKIN, Topology, build_topology, collar
 from snnface.faces.mesh import MOUTH_Y
-from snnface.faces.texture import in_disc
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from scipy.sparse.csgraph import connected_components
 
 from snnface.faces.linear.fields import BLINK, Fields
 
+#: By how much (cm) lips at rest lie over one another, from corner to corner: no tooth shows between.
+_OVERLAP = np.array([0.0, 0.04, 0.04, 0.04, 0.0])
 #: How near (cm) to the middle of an eye's landmarks the middle of its hole must be.
 _NEAR = 1.0
 #: Shares of the way from corner to corner at which an eye's opening is measured.
@@ -124,7 +126,7 @@ def rest_lips(p: np.ndarray, near: np.ndarray, lower: np.ndarray, marks: np.ndar
     lower lip, ``marks`` [68, 3] the landmarks."""
     upper_line, lower_line = marks[[60, 61, 62, 63, 64]], marks[[60, 67, 66, 65, 64]]
     x, y = p[near, 0], p[near, 1]
-    gap = np.interp(x, upper_line[:, 0], upper_line[:, 1] - lower_line[:, 1] + np.array([0, 0.01, 0.01, 0.01, 0]))
+    gap = np.interp(x, upper_line[:, 0], upper_line[:, 1] - lower_line[:, 1] + _OVERLAP)
     middle = np.interp(x, upper_line[:, 0], (upper_line[:, 1] + lower_line[:, 1]) / 2)
     fade = np.exp(-(((y - middle) / 0.5) ** 2)) * (x > marks[60, 0]) * (x < marks[64, 0])
     p[near, 1] += np.where(lower[near] > 0.5, 0.5, -0.5) * gap * fade

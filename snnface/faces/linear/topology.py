@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snnface.errors import InputError
 from snnface.faces import render
+from snnface.faces.atlas import in_disc, patch_place, skin_place
 from snnface.faces.landmarks import facing_points
 from snnface.faces.linear.bases import Bases
 from snnface.faces.linear.contour import contour_rows
@@ -14,7 +16,6 @@ from snnface.faces.linear.unroll import frame_of, off_the_seam, on_template
 from snnface.faces.mesh import MOUTH_Y
 from snnface.faces.person import Mesh
 from snnface.faces.shape import smoothstep
-from snnface.faces.texture import in_disc, patch_place, skin_place
 
 #: Kinds of surface; each has its own place in the atlas.
 SKIN, PLAIN, CLOTH, TEETH, DARK, EYE = range(6)
@@ -60,33 +61,36 @@ def build_topology(bases: Bases) -> Topology:
     lower = _lower_share(bases, p, turn)
     ear = (part == "skin") & (np.abs(p[:, 0]) > 6.6) & (np.abs(p[:, 1] + 1.95) < 3.6) & (np.abs(p[:, 2] + 0.4) < 2.0)
     neck = _neckness(p)
-    kind = np.full(len(p), SKIN)
+    # Without landmarks nobody knows where the features are.
+    kind = np.full(len(p), SKIN if len(bases.landmarks) else PLAIN)
     kind[(neck > 0.3) & (y < -10.5) | ear] = PLAIN
     kind[p[:, 1] < _neckline(p)] = CLOTH
     kind[part == "teeth"], kind[part == "cavity"] = TEETH, DARK
 
     triangles, surfaces = _drawn(bases.triangles, p, part, kind)
-    pairs, place = np.unique(np.stack([triangles.ravel(), np.repeat(surfaces, 3)], 1), axis=0, return_inverse=True)
-    source, kinds = pairs.T
-    cut = place.reshape(-1, 3).astype(np.int32)
-    # Copies of a vertex follow one another, because pairs are sorted.
+    source, kinds, cut = _cut(triangles, surfaces)
+    # Copies of a vertex follow one another.
     first = np.searchsorted(source, source)
     copies = np.flatnonzero(first != np.arange(len(source)))
     eyes, eye_triangles = _eye_fronts(len(source)) if "eye_right" in bases.parts else (_NO_EYES, cut[:0])
     count = len(source) + len(eyes)
     number = np.full(len(p), -1)
     number[source[::-1]] = np.arange(len(source))[::-1]
-    every = np.concatenate([cut, eye_triangles])
+    if (number[bases.landmarks] < 0).any():
+        lost = int(np.flatnonzero(number[bases.landmarks] < 0)[0])
+        raise InputError(
+            bases.where, f"its landmark {lost} lies on no surface that can be seen", "Check the landmarks"
+        )
     full = {name: np.concatenate([v[source], np.zeros(len(eyes), v.dtype)]) for name, v in
             {"s": s, "y": y, "lower": lower, "ear": ear, "folded": part == "socket"}.items()}  # fmt: skip
     kinds = np.concatenate([kinds, np.full(len(eyes), EYE)])
     uv = _texture_places(full["s"], full["y"], full["lower"], kinds)
     uv[len(source) :] = patch_place("eye", *in_disc(*eyes.T[:2]))
-    skin = np.flatnonzero((kinds == SKIN) & ~full["folded"])
+    skin = np.flatnonzero(((kinds == SKIN) | (not len(bases.landmarks))) & ~full["folded"])
     smooth = np.concatenate([first[cut], eye_triangles]).astype(np.int32)
     mesh = Mesh(
-        triangles=np.ascontiguousarray(every),
-        smooth=np.ascontiguousarray(smooth),
+        triangles=np.concatenate([cut, eye_triangles]),
+        smooth=smooth,
         eyes=np.arange(len(source), count),
         eye_of=eyes[:, 2].astype(np.int64),
         lids=number[bases.landmarks[[37, 44]]] if len(bases.landmarks) else np.zeros(2, np.int64),
@@ -182,6 +186,13 @@ def _drawn(triangles: np.ndarray, p: np.ndarray, part: np.ndarray, kind: np.ndar
     # Where skin meets another kind, the triangle is of the other; where cloth meets, it is plain.
     surface = np.where((high == CLOTH) & (low < CLOTH), PLAIN, high)
     return kept, surface
+
+
+def _cut(triangles: np.ndarray, surfaces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vertices doubled where kinds of surface meet: their old numbers, their kinds, and triangles by the new ones."""
+    corners = np.stack([triangles.ravel(), np.repeat(surfaces, 3)], 1)
+    pairs, place = np.unique(corners, axis=0, return_inverse=True)
+    return pairs[:, 0], pairs[:, 1], place.reshape(-1, 3).astype(np.int32)
 
 
 def _texture_places(s: np.ndarray, y: np.ndarray, lower: np.ndarray, kind: np.ndarray) -> np.ndarray:

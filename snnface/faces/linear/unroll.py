@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
+from snnface.errors import InputError
 from snnface.faces.identity import SHAPE_MODES, draw_identity
 from snnface.faces.landmarks import landmark_vertices, positions
 from snnface.faces.linear.bases import Bases
@@ -16,6 +17,8 @@ from snnface.faces.shape import rest_geometry
 
 #: Half width and depth (cm) of the head that the template is unrolled from.
 _WIDTH, _DEPTH = 7.3, 9.3
+#: How far (cm) a model's landmarks lie, root mean square, from the average procedural face's at most.
+_FAR = 1.5
 #: Landmarks that lids and lips do not move: chin, brows, nose, corners of eyes and mouth.
 STEADY = [8, *range(17, 36), 36, 39, 42, 45, 48, 54]
 
@@ -47,7 +50,15 @@ def frame_of(bases: Bases) -> tuple[float, np.ndarray, np.ndarray]:
     """Scale, rotation and shift from the file's coordinates to the head's (cm; x to the subject's left, y up, z
     forward). Without landmarks the file's axes count and the box around the face is fitted."""
     if len(bases.landmarks):
-        return similarity(bases.neutral[bases.landmarks[STEADY]], mean_landmarks()[STEADY])
+        source, target = bases.neutral[bases.landmarks[STEADY]], mean_landmarks()[STEADY]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scale, turn, shift = similarity(source, target)
+        away = np.sqrt((((scale * source @ turn.T + shift) - target) ** 2).sum(1).mean())
+        # No face is so far; another order or a mirrored axis is. Not a number where all are one.
+        if not away < _FAR:
+            fix = "Give them in iBUG order, and vertices in axes that are not mirrored"
+            raise InputError(bases.where, "its landmarks do not make a face", fix)
+        return scale, turn, shift
     low, high = bases.neutral.min(0), bases.neutral.max(0)
     scale = float(FACE_HEIGHT / (high - low)[1])
     front = np.array([0.0, FACE_CENTRE[1], 12.0])
