@@ -19,6 +19,8 @@ from snnface.faces.load import load_face
 from snnface.faces.person import Face
 from snnface.faces.procedural import PROCEDURAL
 
+#: Modules of this room that decide what a clip contains.
+MAKERS = ("plan", "clip", "sensors", "preset", "simulator", "pixels", "noise", "readout")
 #: What clips may be of: an action, an expression, or the components of a face that has no action map.
 TASKS = ("au", "expression", "free")
 #: Lengths of clips are drawn within this fraction of the mean.
@@ -150,6 +152,6 @@ def _cast(plan: Plan) -> list[tuple[int, int, int]]:
 def _code_sha256(linear: bool = False) -> str:
     """Of all sources that decide what a clip contains; those of linear faces only where one acts."""
     room, core = Path(str(converters.__file__)).parent, Path(str(faces.__file__)).parent
-    made = [room / f"{name}.py" for name in ("plan", "clip", "sensors", "simulator")]
+    made = [room / f"{name}.py" for name in MAKERS]
     sources = [*sorted(core.glob("*.py")), *made, *(sorted(core.glob("linear/*.py")) if linear else ())]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

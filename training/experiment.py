@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import snnface
+from snnface.converters.plan import MAKERS
 from snnface.training import recipe as recipes
 from snnface.training.run_folder import read_log
 from snnface.training.side_by_side import TrainingRun, train_side_by_side
 from snnface.training.stages import Stage, Stages
 
 #: Source files that decide what each kind of stage makes.
-FACES = ("faces", "facs.py", *(f"converters/{m}.py" for m in ("simulator", "sensors", "plan", "clip")))
+FACES = ("faces", "facs.py", *(f"converters/{m}.py" for m in MAKERS))
 TEACHING = (
     *("batch.py", "facs.py", "training/augment.py", "training/clips.py"),
     *(f"training/{m}.py" for m in ("teacher", "teacher_file", "teacher_network")),
