@@ -125,10 +125,18 @@ def test_of_stretches_an_hour_apart_the_longest_is_kept(small_blocks: None, tmp_
     kept, report = io.read(path, repair=True, size=SIZE)
     assert kept.t.tolist() == t[30:80].tolist()
     assert report.dropped == {"time_jump": 40}
-    for suffix in ("h5", "raw"):
-        with pytest.raises(InputError, match="pauses of more than an hour"):
+    for suffix, minutes in (("h5", 60), ("raw", 60), ("dat", 35)):
+        with pytest.raises(InputError, match=f"pauses of more than {minutes} minutes"):
             io.write(Recording(pack(t, rec.x, rec.y, rec.p), WIDTH, HEIGHT), tmp_path / f"b.{suffix}")
     assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize(("suffix", "pause"), [("dat", (1 << 31) - 1), ("raw", HOUR_US), ("aedat4", HOUR_US)])
+@pytest.mark.parametrize("start", [5, (1 << 32) - 9])
+def test_the_longest_pause_of_a_format_is_kept(suffix: str, pause: int, start: int, tmp_path: Path) -> None:
+    t = np.array([start, start + 1, start + 1 + pause, start + 2 + pause])
+    shift = io.write(Recording(pack(t, *np.zeros((3, 4), int)), 4, 4), tmp_path / f"a.{suffix}")
+    assert (io.read(tmp_path / f"a.{suffix}")[0].t + shift).tolist() == t.tolist()
 
 
 def test_lost_framing_of_es_is_found_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

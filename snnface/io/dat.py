@@ -20,6 +20,8 @@ ENCODINGS = ("dat2",)
 LARGEST_SENSOR = 1 << 14
 #: Times have 32 bits; a recording that begins later keeps the rest in the header.
 LATEST_START_US = 1 << 32
+#: Half of what the counter reaches: a longer pause looks like a step back.
+LONGEST_PAUSE_US = (1 << 31) - 1
 #: Events that are checked and decoded together.
 BLOCK = 1 << 19
 #: Bits of (x, y) by version.

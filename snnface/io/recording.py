@@ -28,10 +28,17 @@ class _Format(NamedTuple):
     write: Callable[[Path, Iterator[np.ndarray], Size, str], int]
     largest_sensor: int
     encodings: tuple[str, ...]
+    longest_pause_us: int
 
 
 _FORMATS: dict[str, _Format] = {
-    suffix: _Format(module.read, module.write, module.LARGEST_SENSOR, module.ENCODINGS)
+    suffix: _Format(
+        module.read,
+        module.write,
+        module.LARGEST_SENSOR,
+        module.ENCODINGS,
+        getattr(module, "LONGEST_PAUSE_US", LONGEST_PAUSE_US),
+    )
     for module in (evt, dat, aedat4, es, csv_file, hdf5_file)
     for suffix in module.SUFFIXES
 }
@@ -136,11 +143,11 @@ def write_parts(parts: Iterable[np.ndarray], path: str | Path, size: Size, encod
     Raises
     ------
     InputError: unknown suffix or encoding, no events, a sensor too large for the format, negative times, time that
-        runs backwards or pauses for more than an hour, or a failed write.
+        runs backwards or pauses for more than an hour (DAT: 35 minutes), or a failed write.
     """
     path = Path(path)
     form = check_target(path, size, encoding)
-    checked = _checked(parts, path)
+    checked = _checked(parts, path, form.longest_pause_us)
     first = next(checked, None)
     if first is None:
         raise InputError(path, "there are no events to write", "Give a recording with events")
@@ -165,7 +172,7 @@ def check_target(path: Path, size: Size | None = None, encoding: str | None = No
     return form
 
 
-def _checked(parts: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
+def _checked(parts: Iterable[np.ndarray], path: Path, longest_pause_us: int) -> Iterator[np.ndarray]:
     """Parts that are not empty; raises where their times cannot be written, or not be read again."""
     latest: int | None = None
     for events in parts:
@@ -177,8 +184,10 @@ def _checked(parts: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
         step = np.diff(t, prepend=t[0] if latest is None else latest)
         if step.min() < 0:
             raise InputError(path, "time runs backwards between the events to write", "Sort them by time")
-        if step.max() > LONGEST_PAUSE_US:
-            raise InputError(path, "event files hold no pauses of more than an hour", "Write the parts by themselves")
+        if step.max() > longest_pause_us:
+            minutes = longest_pause_us // 60_000_000
+            what = f"{path.suffix} files hold no pauses of more than {minutes} minutes"
+            raise InputError(path, what, "Write the parts by themselves")
         latest = int(t[-1])
         yield events
 
