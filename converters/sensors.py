@@ -15,6 +15,7 @@ from snnface.errors import InputError
 __all__ = ["SENSORS", "Readout", "SensorPreset", "sensor"]
 
 _V2E = "v2e's default (Hu, Liu and Delbruck 2021)"
+_V2E_LEAK = "default of v2e's emulator class; 0.01 Hz on its command line"
 _SONY = "Sony's table of IMX636 and IMX646 (product brief)"
 _DVX = "makers' specification of the DVXplorer"
 _DAVIS = "makers' specification of the DAVIS346"
@@ -86,7 +87,7 @@ SENSORS: dict[str, SensorPreset] = {
                 "threshold_off": "assumed: OFF 10 % less sensitive than ON",
                 "mismatch": f"{_V2E}: 0.03 of 0.2",
                 "cutoff_hz": _V2E,
-                "leak_hz": _V2E,
+                "leak_hz": _V2E_LEAK,
                 "shot_hz": "assumed: a well-lit face, between v2e's default (0.001 Hz) and its noisy set (5 Hz)",
                 "bright_shot": _V2E,
                 "refractory_us": _V2E,
@@ -150,7 +151,7 @@ SENSORS: dict[str, SensorPreset] = {
              "threshold_off": f"{_DAVIS}: half of the pixels answer to 22.5 %; ln 1.225",
              "mismatch": f"{_V2E}: 0.03 of 0.2",
              "cutoff_hz": _V2E,
-             "leak_hz": _V2E,
+             "leak_hz": _V2E_LEAK,
              "shot_hz": "v2e's noisy set (Hu, Liu and Delbruck 2021)",
              "refractory_us": _V2E,
              "readout": f"{_DAVIS}: 12 · 10⁶ events a second; assumed: by rows; {_HELD}",
@@ -193,7 +194,7 @@ SENSORS: dict[str, SensorPreset] = {
              "threshold_off": "assumed: OFF 10 % less sensitive than ON",
              "mismatch": f"assumed: {_LICHTSTEINER}: 2.1 % contrast, of a threshold of 0.2",
              "cutoff_hz": f"assumed: a third of the 3 kHz at 1000 lux of {_LICHTSTEINER}, to save power",
-             "leak_hz": f"assumed: {_V2E}",
+             "leak_hz": f"assumed: {_V2E_LEAK}",
              "shot_hz": "assumed: as of the Gen3.1",
              "refractory_us": "assumed: at most 1000 events a second and pixel, to save power",
              "readout": f"assumed: the rate of a DAVIS346, one event after another (asynchronous bus); {_HELD}",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnface.converters.sensor_table import table
 from snnface.converters.sensors import SENSORS, SensorPreset, sensor
 from snnface.converters.simulator import DARK, EventSimulator
 from snnface.errors import InputError
@@ -202,8 +204,18 @@ def test_an_unknown_sensor_is_named_with_the_known_ones() -> None:
         sensor("nikon")
 
 
-def test_presets_state_where_their_figures_come_from() -> None:
-    for preset in SENSORS.values():
-        assert len(preset.source) > 20
-        assert 0.1 <= preset.threshold_on <= 0.5
-        assert 0.1 <= preset.threshold_off <= 0.5
+@pytest.mark.parametrize("name", [n for n in SENSORS if n != "clean"])
+def test_every_figure_of_a_preset_has_its_source(name: str) -> None:
+    preset = sensor(name)
+    figures = {f.name: getattr(preset, f.name) for f in fields(preset) if f.name not in ("name", "source", "sources")}
+    without = {n for n, value in figures.items() if value and len(preset.sources.get(n, "")) < 10}
+    assert without == set()
+    assert set(preset.sources) <= set(figures)
+    assert 0.1 <= preset.threshold_on <= 0.5
+    assert 0.1 <= preset.threshold_off <= 0.5
+
+
+def test_the_page_shows_the_presets_as_they_are() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "simulator.md").read_text(encoding="utf-8")
+    shown = page.split("<!-- sensors:begin -->")[1].split("<!-- sensors:end -->")[0]
+    assert shown.strip() == table()

@@ -21,6 +21,9 @@ SCENES = ("face", "grating")
 #: Log contrast that makes an event where there is no noise. A sum of powers of two, so that sums of it are exact in
 #: single precision and rounding decides no event.
 THRESHOLD = 0.1875
+#: By how much all of the first picture is brighter than whole grey values, so that none later is just a whole number
+#: of thresholds away from it: that again would be for rounding to decide.
+FIRST_ABOVE = 0.47
 #: Where v2e's mapping of grey values turns from linear to logarithmic.
 LINEAR_BELOW = 20
 
@@ -53,13 +56,19 @@ class Film:
 
 
 def _face(film: Film) -> np.ndarray:
-    """A head that turns, over a still background, from the middle of the movement on."""
+    """A head that turns before a still background, while it turns fastest."""
     clip = FaceClip(ClipSpec(film.seed, 51, -1, 1.0, film.width, film.height, film.seed), intensity=1.0)
-    times = clip.duration_us // 4 + film.step_us * np.arange(film.frames)
-    seen = np.empty((film.frames, film.height, film.width), np.uint8)
-    for i, picture in enumerate(track(clip.film(times), "film", total=film.frames)):
-        seen[i] = np.rint(255 * np.minimum(luminance(picture), 1))
-    return seen
+    small = FaceClip(ClipSpec(film.seed, 51, -1, 1.0, 48, 48, film.seed), intensity=1.0)
+    looks = np.linspace(0, clip.duration_us, 33).astype(np.int64)
+    seen = np.array([luminance(picture) for picture in small.film(looks)])
+    busiest = looks[np.abs(np.diff(seen, axis=0)).mean((1, 2)).argmax()]
+    length = film.step_us * film.frames
+    first = max(0, min(busiest + looks[1] // 2 - length // 2, clip.duration_us - length))
+    grey = np.empty((film.frames, film.height, film.width), np.uint8)
+    shots = clip.film(first + film.step_us * np.arange(film.frames))
+    for i, picture in enumerate(track(shots, "film", total=film.frames)):
+        grey[i] = np.rint(255 * np.minimum(luminance(picture), 1))
+    return grey
 
 
 def _grating(film: Film) -> np.ndarray:
@@ -69,9 +78,10 @@ def _grating(film: Film) -> np.ndarray:
     return np.repeat(row[:, None], film.height, 1)
 
 
-def log_of_grey() -> np.ndarray:
-    """float64 ``[256]``: v2e's logarithm of a grey value, linear below 20 so that black is finite."""
-    grey = np.arange(256.0)
+def log_of_grey(above: float = 0.0) -> np.ndarray:
+    """float64 ``[256]``: v2e's logarithm of grey values (``above`` the whole numbers), linear below 20, so that black
+    is finite."""
+    grey = np.arange(256) + above
     linear = grey * math.log(LINEAR_BELOW) / LINEAR_BELOW
     return np.where(grey <= LINEAR_BELOW, linear, np.log(np.maximum(grey, 1)))
 
@@ -85,7 +95,7 @@ def expected(pictures: np.ndarray) -> tuple[list[float], list[int]]:
     """Sum of the marks of each picture's events, and their number, by the definition: a memory that moves in whole
     thresholds."""
     level, mark = log_of_grey(), marks(pictures[0].size).reshape(-1, 2)
-    memory = level[pictures[0].ravel()]
+    memory = log_of_grey(FIRST_ABOVE)[pictures[0].ravel()]
     sums, counts = [0.0], [0]
     for picture in pictures[1:]:
         steps = np.trunc((level[picture.ravel()] - memory) / THRESHOLD).astype(np.int64)

@@ -14,12 +14,12 @@ from snnface.io import parse_size
 from snnface.progress import console
 from snnface.training.bench import simulating
 from snnface.training.bench.compare import Settings, chosen, compare
-from snnface.training.bench.film import Film, expected, prepared
+from snnface.training.bench.film import SCENES, Film, expected, prepared
 from snnface.training.bench.options import CACHE, Against, Cache, Laps, Out, Seed
 from snnface.training.bench.rows import machine, table
 
-#: How far apart numbers of events may be where chance makes them (relative).
-NOISE_TOLERANCE = 0.15
+#: How far apart numbers of events may be where there is noise (relative): the low-passes differ in dim light.
+NOISE_TOLERANCE = 0.25
 
 
 def simulate(
@@ -40,7 +40,7 @@ def simulate(
 
     Without noise every picture must give every pixel exactly the events of the definition, ON and OFF, before a time
     counts; both take the same logarithm and thresholds. With noise (v2e's set "noisy") the number of events of the
-    first pass must be that of the other to 15 %.
+    first pass must be ours to 25 %: v2e's low-pass is a little quicker in dim light.
 
     Example: snnface bench simulate --size 346x260 --scene face --clean
     """
@@ -48,18 +48,24 @@ def simulate(
     blocks = -(-frames // block)
     settings = Settings(laps * blocks, blocks, block, threads)
     answer: dict[str, Any] = {"workload": "simulate", "machine": machine(threads), "rows": [], "ratios": []}
-    for text in size or ("346x260", "1280x720"):
-        for each in scene or ("face", "grating"):
-            width, height = parse_size(text)  # type: ignore[misc]
-            path = prepared(Film(each, width, height, frames, simulating.STEP_US, seed), cache)
-            for noisy in (False, True) if noise is None else (noise,):
-                found = _compared(path, f"{each} {text} {'noise' if noisy else 'clean'}", noisy, against, settings)
-                console.print(table(found["rows"], found["ratios"]))
-                answer["rows"] += found["rows"]
-                answer["ratios"] += found["ratios"]
-                if out is not None:
-                    write_json(out, answer)
+    films = [_film(each, text, frames, seed) for text in size or ("346x260", "1280x720") for each in scene or SCENES]
+    for film in films:
+        path = prepared(film, cache)
+        for noisy in (False, True) if noise is None else (noise,):
+            case = f"{film.scene} {film.width}x{film.height} {'noise' if noisy else 'clean'}"
+            found = _compared(path, case, noisy, against, settings)
+            console.print(table(found["rows"], found["ratios"]))
+            answer["rows"] += found["rows"]
+            answer["ratios"] += found["ratios"]
+            if out is not None:
+                write_json(out, answer)
     return answer
+
+
+def _film(scene: str, size: str, frames: int, seed: int) -> Film:
+    pixels = parse_size(size)
+    assert pixels is not None
+    return Film(scene, *pixels, frames, simulating.STEP_US, seed)
 
 
 def _compared(

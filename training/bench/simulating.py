@@ -12,7 +12,7 @@ import torch
 
 from snnface.converters.sensors import SENSORS, SensorPreset
 from snnface.converters.simulator import DARK, EventSimulator
-from snnface.training.bench.film import THRESHOLD, log_of_grey, marks
+from snnface.training.bench.film import FIRST_ABOVE, THRESHOLD, log_of_grey, marks
 from snnface.training.bench.implementation import Done, Implementation, Start, Step
 
 STEP_US = 1000
@@ -30,42 +30,51 @@ Events = tuple[np.ndarray, np.ndarray]
 
 
 def _steps(
-    path: Path, options: dict[str, Any], frames: np.ndarray, generate: Callable[[np.ndarray, int], Any],
+    pictures: np.ndarray,
+    light: Callable[[float], np.ndarray],
+    noise: bool,
+    generate: Callable[[np.ndarray, int], Any],
     columns: Callable[[Any, int], Events],
-) -> Step:  # fmt: skip
-    """Pictures forward and backward, so that nothing jumps, at times that go on; the clock runs for ``generate``."""
-    _, height, width = frames.shape
+) -> Step:
+    """Pictures forward and backward, so that nothing jumps, at times that go on; the clock runs for ``generate``.
+
+    ``light`` gives what a simulator takes ``[256]`` of grey values that are so much above whole numbers.
+    """
+    count, height, width = pictures.shape
     mark = marks(height * width)
+    first, others = (light(above).astype(np.float32) for above in (FIRST_ABOVE, 0.0))
     number = 0
 
     def step() -> Done:
         nonlocal number
-        place = number % (2 * len(frames) - 2)
-        picture = frames[min(place, 2 * len(frames) - 2 - place)]
+        place = number % (2 * count - 2)
+        picture = (others if number else first)[pictures[min(place, 2 * count - 2 - place)]]
         begin = time.perf_counter()
         events = generate(picture, number * STEP_US)
         taken = time.perf_counter() - begin
         number += 1
         pixel, on = columns(events, width)
-        value = len(pixel) if options["noise"] else mark[2 * pixel + on].sum()
-        return Done(float(value), seconds=taken)
+        return Done(float(len(pixel) if noise else mark[2 * pixel + on].sum()), seconds=taken)
 
     return step
 
 
 def _own(path: Path, options: dict[str, Any]) -> Start:
-    pictures = np.load(path)
-    grey = np.arange(256) / 255 if options["noise"] else np.exp(log_of_grey()) - DARK
-    frames = grey.astype(np.float32)[pictures]
-    sensor = NOISY if options["noise"] else _CLEAN
+    pictures, noise = np.load(path), options["noise"]
+    # The same logarithm as v2e's; where noise depends on light, white is full light (and all below 6 is dark).
+    white = 255 if noise else 1
+
+    def light(above: float) -> np.ndarray:
+        return np.maximum(np.exp(log_of_grey(above)) / white - DARK, 0)
 
     def columns(events: np.ndarray, width: int) -> Events:
         return events["y"].astype(np.int64) * width + events["x"], events["p"].astype(np.int64)
 
     def start() -> Step:
-        height, width = pictures.shape[1:]
-        simulator = EventSimulator(width, height, sensor, 1, threads=torch.get_num_threads(), random_phase=False)
-        return _steps(path, options, frames, simulator.step, columns)
+        _, height, width = pictures.shape
+        threads = torch.get_num_threads()
+        simulator = EventSimulator(width, height, NOISY if noise else _CLEAN, 1, threads, random_phase=False)
+        return _steps(pictures, light, noise, simulator.step, columns)
 
     return start
 
@@ -73,10 +82,10 @@ def _own(path: Path, options: dict[str, Any]) -> Start:
 def _v2e(path: Path, options: dict[str, Any]) -> Start:
     from snnface.training.bench.peers.v2e import emulator
 
-    pictures = np.load(path)
-    given = log_of_grey() if options["input"] == "log" else np.arange(256.0)
-    frames = given.astype(np.float32)[pictures]
-    settings = _V2E_NOISY if options["noise"] else _V2E_CLEAN
+    pictures, noise, logarithms = np.load(path), options["noise"], options["input"] == "log"
+
+    def light(above: float) -> np.ndarray:
+        return log_of_grey(above) if logarithms else np.arange(256) + above
 
     def columns(events: np.ndarray | None, width: int) -> Events:
         if events is None:
@@ -85,8 +94,8 @@ def _v2e(path: Path, options: dict[str, Any]) -> Start:
         return y * width + x, (events[:, 3] > 0).astype(np.int64)
 
     def start() -> Step:
-        peer = emulator(**settings, hdr=options["input"] == "log")
-        return _steps(path, options, frames, lambda picture, t: peer.generate_events(picture, t * 1e-6), columns)
+        peer = emulator(**(_V2E_NOISY if noise else _V2E_CLEAN), hdr=logarithms)
+        return _steps(pictures, light, noise, lambda picture, t: peer.generate_events(picture, t * 1e-6), columns)
 
     return start
 
