@@ -144,6 +144,8 @@ def test_a_real_row_readout_shows(tmp_path: Path) -> None:
     if folder is None or not street.exists():
         pytest.skip("set SNNFACE_DATA to a folder with recordings/evt3_sample.raw")
     answer = compare(street, street.with_name("aedat4_sample.aedat4"), tmp_path / "page.html")
-    rows = answer["a"]["statistics"]["readout_rows"]
+    rows = answer["a"]["statistics"]["readout_lines"]
     assert rows["row"] > 2 * rows["column"]
+    columns = answer["b"]["statistics"]["readout_lines"]
+    assert columns["column"] > 2 * columns["row"]
     assert answer["distances"]["readout"] > 5 * answer["within"]["a"]["readout"]

@@ -60,6 +60,11 @@ def _histograms(a: Measured, b: Measured) -> float | None:
     return distances.jensen_shannon(a.shape, b.shape)
 
 
+def _lines(a: Measured, b: Measured) -> float | None:
+    found = [distances.jensen_shannon(*pair) for pair in zip(a.shape, b.shape, strict=True)]
+    return max((d for d in found if d is not None), default=None)
+
+
 def _samples(a: Measured, b: Measured) -> float | None:
     return distances.wasserstein_of(a.shape, b.shape)
 
@@ -149,10 +154,11 @@ STATISTICS = (
         "of the logarithm of the number.",
     ),
     Statistic(
-        "readout_rows", "Rows in one time stamp", "sensor", JENSEN_SHANNON, measures.readout_rows, _histograms,
-        Bars(("row already seen", "column already seen")),
-        "The share of events whose row, or column, has another event with the same time stamp. Where rows are far "
-        "above columns, the sensor reads row by row. The distance is the Jensen-Shannon distance for rows.",
+        "readout_lines", "Rows and columns in one time stamp", "sensor", JENSEN_SHANNON, measures.readout_lines,
+        _lines, Bars(("row already seen", "column already seen")),
+        "The share of events whose row, or column, has another event with the same time stamp. Where one is far "
+        "above the other, the sensor reads row by row, or column by column. The distance is the larger one of the "
+        "Jensen-Shannon distances for rows and for columns.",
     ),
     Statistic(
         "density", "Density over the sensor", "scene", "area, 0 to 1", measures.density, _lorenz,

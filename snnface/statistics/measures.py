@@ -176,10 +176,11 @@ def readout(counts: Counts, scale: Scale) -> Measured:
     return Measured(figures, counts.groups.astype(float), size[seen][1:].astype(float), at_least[seen][1:])
 
 
-def readout_rows(counts: Counts, scale: Scale) -> Measured:
+def readout_lines(counts: Counts, scale: Scale) -> Measured:
     """Shares of the events that have the row, or the column, of another one with the same time stamp before them."""
-    row, column = (1 - counts.lines / counts.events).tolist()
-    return Measured({"row": row, "column": column}, np.array([row, 1 - row]), np.zeros(0), np.array([row, column]))
+    shares = 1 - counts.lines / counts.events
+    row, column = shares.tolist()
+    return Measured({"row": row, "column": column}, np.stack([shares, 1 - shares], 1), np.zeros(0), shares)
 
 
 def _joined(rates: list[np.ndarray], window_us: int) -> np.ndarray:
