@@ -77,7 +77,8 @@ class Plan:
         sensor(self.sensor)
         for task in self.tasks:
             if not self.numbers(task):
-                fix = f"Use --tasks {','.join(t for t in TASKS if self.numbers(t))}, or give its file an action map"
+                able = ",".join(t for t in TASKS if self.numbers(t))
+                fix = f"Use --tasks {able}, or map actions to its components in a .toml beside it (docs/faces.md)"
                 raise InputError(f"--face {self.face}", f"has nothing to act for task {task}", fix)
 
     @property
