@@ -40,7 +40,7 @@ def compare(
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(out, "is not the name of a page", "End it with .html")
-    sizes = [parse_size(s) for s in size or [None]]
+    sizes = [parse_size(s) for s in size] if size else [None]
     if len(sizes) > 2:
         raise InputError("--size", f"given {len(sizes)} times", "Give it once, or once for each recording")
     both = [counted(path, s, clips) for path, s in zip((first, second), (sizes * 2)[:2], strict=True)]
@@ -75,5 +75,5 @@ def _answer(name: str, counts: Counts, measured: dict[str, Measured]) -> dict[st
         "height": counts.height,
         "segments": len(counts.durations),
         "duration_us": counts.duration_us,
-        "statistics": {name: found.figures for name, found in measured.items()},
+        "statistics": {name: dict(found.figures) for name, found in measured.items()},
     }

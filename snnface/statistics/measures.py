@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,7 @@ LEAST_FANO = 0.01
 class Measured:
     """One statistic of one recording: ``figures`` by name, ``shape`` to compare, ``x`` and ``y`` to draw."""
 
-    figures: dict[str, float | None]
+    figures: Mapping[str, float | None]
     shape: np.ndarray
     x: np.ndarray
     y: np.ndarray
