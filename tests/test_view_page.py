@@ -54,7 +54,8 @@ def player(chromium: Browser, page: Path) -> Iterator[Browser]:
     chromium.open(page)
     chromium.until(f"{FIRST}.length")
     yield chromium
-    assert chromium.log == []
+    # Reading a canvas back, as these tests do and the page does not, is slow, which the browser remarks.
+    assert [line for line in chromium.log if "readback operations using getImageData" not in line] == []
     assert [url for url in chromium.asked if not url.startswith(("file:", "data:"))] == []
 
 
@@ -96,7 +97,7 @@ def test_keys_step_and_change_the_speed(player: Browser) -> None:
     player.press("End")
     assert now(player) == duration
     player.press("Home")
-    for _ in range(60):
+    for _ in range(20):
         player.press("ArrowDown")
     pace = player.value("document.getElementById('pace').textContent")
     assert "µs a picture" in pace
@@ -214,7 +215,8 @@ def test_the_first_picture_of_millions_of_events_comes_within_3_s(chromium: Brow
     before = spent()
     chromium.open(large)
     chromium.until(f"{FIRST}.length")
-    assert spent() - before < 3
+    seconds = spent() - before
+    assert seconds < 3, seconds
     chromium.until("!document.querySelector('script.events')")
     # Seeking, with everything there.
     start = spent()
@@ -224,5 +226,6 @@ def test_the_first_picture_of_millions_of_events_comes_within_3_s(chromium: Brow
             f"((m) => {{ m.value = {moment}; m.dispatchEvent(new Event('input')); }})"
             "(document.getElementById('moment'))"
         )
-    assert (spent() - start) / 4 < 0.25
+    seconds = (spent() - start) / 4
+    assert seconds < 0.25, seconds
     assert chromium.log == []

@@ -52,7 +52,7 @@ def view(
     decay: Annotated[float, typer.Option(help="Milliseconds in which an event fades to 37 %.")] = 30.0,
     slow: Annotated[
         float | None,
-        typer.Option(help="Slow motion: times slower than life. Default: 1, or 4 s for less than a second."),
+        typer.Option(help="Slow motion: times slower than life. Default: 1, or 4 s for less than half a second."),
     ] = None,
     fps: Annotated[float | None, typer.Option(help="Pictures a second; default: 30 (mp4), 20 (gif).")] = None,
     at: Annotated[

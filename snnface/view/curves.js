@@ -29,10 +29,12 @@ function drawCurves(moment) {
 }
 
 function drawRate(context, width) {
-  const bins = Math.max(1, Math.min(look.on.length, Math.floor(width / 3))), middle = RATE / 2 - 3;
+  // Bars of as many counts each as give them room; all of one size, or an even flow would look uneven.
+  const together = [1, 2, 3, 4, 6, 8].find((n) => n * width / look.on.length >= 2) || 8;
+  const bins = look.on.length / together, middle = RATE / 2 - 3;
   const joined = (counts) => {
     const sums = new Float64Array(bins);
-    counts.forEach((n, i) => { sums[Math.floor(i * bins / counts.length)] += n; });
+    counts.forEach((n, i) => { sums[Math.floor(i / together)] += n; });
     return sums;
   };
   const on = joined(look.on), off = joined(look.off), most = Math.max(...on, ...off, 1);

@@ -19,7 +19,7 @@ from snnface.view.board import Board
 #: Pictures of the largest gif: all of them are in memory until it is written.
 MOST_GIF_FRAMES = 500
 #: Shorter films than this many seconds are slowed down, so that they last this long.
-SHORTEST_S, SLOWED_S = 1.0, 4.0
+SHORTEST_S, SLOWED_S = 0.5, 4.0
 #: Quality of H.264 (0 best, 51 worst), and bits a pixel and picture of MPEG-4.
 _CRF, _BITS = 20, 0.25
 

@@ -25,7 +25,7 @@ from snnface.progress import track
 from snnface.report.html import counted, escape, number, si
 from snnface.report.pictures import data_uri
 from snnface.view.colours import FAINTEST, FORGOTTEN, GROWTH, style
-from snnface.view.film import times
+from snnface.view.film import slow_motion, times
 from snnface.view.look import Curve, Look, lanes
 from snnface.view.source import CLASSES, Source, Span
 
@@ -33,7 +33,7 @@ from snnface.view.source import CLASSES, Source, Span
 MOST_EVENTS, MOST_SECONDS, MOST_PICTURES = 10_000_000, 600, 100_000_000
 #: Pictures a second on most screens.
 SHOWN_HZ = 60
-#: Events of a block, and parts of the event rate's curve.
+#: Events of a block, and parts of the event rate's curve (of which the page joins 1, 2, 3, 4, 6 or 8).
 BLOCK, BINS = 1 << 18, 480
 SCRIPTS = ("draw.js", "events.js", "curves.js", "player.js")
 _PIECE_US = 1_000_000
@@ -116,6 +116,7 @@ def _about(look: Look, tau_us: float, blocks: list[dict[str, int]]) -> dict[str,
         "duration": look.span.duration_us,
         "at": look.liveliest(tau_us),
         "tau": tau_us,
+        "slow": slow_motion(look.span.duration_us, None),
         "shade": [FAINTEST, GROWTH, FORGOTTEN],
         "blocks": blocks,
         "on": on,

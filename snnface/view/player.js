@@ -1,5 +1,5 @@
 // The player: time, speed, decay, and what is drawn at a moment.
-const FRAME_US = 1e6 / 60, SHORT_US = 1e6, SLOWED_US = 4e6, LEAST_TALL = 260, TOP = { au: 5, expression: 3 };
+const FRAME_US = 1e6 / 60, LEAST_TALL = 260, TOP = { au: 5, expression: 3 };
 const QUESTION = { au: "Which action unit?", expression: "Which expression?" };
 const SPEEDS = [4, 2, 1];
 for (let tens = 1; tens <= 1e4; tens *= 10) SPEEDS.push(1 / (2 * tens), 1 / (5 * tens), 1 / (10 * tens));
@@ -16,7 +16,7 @@ const tau = () => DECAYS[Number(byId("decay").value)];
 // Pictures as tall as leaves room for everything else, so that nothing has to be scrolled to.
 function arrange() {
   const stages = byId("stages");
-  const rest = document.documentElement.scrollHeight - stages.offsetHeight;
+  const rest = document.body.offsetHeight - stages.offsetHeight;
   stages.style.setProperty("--tall", `${Math.max(LEAST_TALL, innerHeight - rest)}px`);
   draw();
 }
@@ -200,8 +200,7 @@ async function begin() {
   byId("count").textContent = ` · ${total.toLocaleString("en")} events`;
   byId("moment").max = look.duration;
   byId("speed").max = SPEEDS.length - 1;
-  const slow = look.duration < SHORT_US ? look.duration / SLOWED_US : 1;
-  byId("speed").value = SPEEDS.findLastIndex((x) => x <= slow);
+  byId("speed").value = Math.max(0, SPEEDS.findLastIndex((x) => x * look.slow <= 1));
   byId("decay").max = DECAYS.length - 1;
   byId("decay").value = DECAYS.indexOf(look.tau);
   byId("stages").style.setProperty("--aspect", look.width / look.height);
