@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -172,7 +172,7 @@ class _Run:
             )
         parts.add([*made, simulator.flush()])
 
-    def _watched(self) -> Iterator[Picture]:
+    def _watched(self) -> Generator[Picture]:
         """The pictures to show, with a progress bar; counts them."""
         film, slow = self._film, self._settings.slow
         with bar() as display:

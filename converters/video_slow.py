@@ -37,7 +37,8 @@ def check_slow(slow: int, width: int, height: int) -> None:
 def slowed(pictures: Iterable[Picture], rate: Fraction, slow: int) -> Iterator[Picture]:
     """``slow`` times as many pictures at equal distances, in the same time; ``rate``: of the pictures, a second."""
     graph: Any = None
-    start = last = None
+    start = 0
+    last: Picture | None = None
     fps = rate * slow
     for picture in pictures:
         if graph is None:
@@ -46,7 +47,7 @@ def slowed(pictures: Iterable[Picture], rate: Fraction, slow: int) -> Iterator[P
         last = picture
         graph.push(_frame(picture, picture.t_us - start))
         yield from _pulled(graph, start, fps, last.t_us)
-    if graph is None or last is None or start is None:
+    if graph is None or last is None:
         return
     for number in range(1, _FLUSH + 1):
         graph.push(_frame(last, round(last.t_us - start + number * 10**6 / rate)))
@@ -58,7 +59,8 @@ def slowed(pictures: Iterable[Picture], rate: Fraction, slow: int) -> Iterator[P
 def _graph(rgb: np.ndarray, fps: Fraction) -> Any:
     graph = av.filter.Graph()
     height, width = rgb.shape[:2]
-    source = graph.add_buffer(width=width, height=height, format="yuv444p", time_base=_CLOCK)
+    pixels = av.VideoFormat("yuv444p")
+    source = graph.add_buffer(width=width, height=height, format=pixels, time_base=_CLOCK)
     settings = f"fps={fps.numerator}/{fps.denominator}:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1:scd=none"
     middle, sink = graph.add("minterpolate", settings), graph.add("buffersink")
     source.link_to(middle)

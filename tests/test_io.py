@@ -229,12 +229,14 @@ def test_evt3_repair_accounts_for_every_event_whatever_the_block(
     path.write_bytes(evt3_bytes(words))
     for block in (1 << 20, 9):
         monkeypatch.setattr(evt, "BLOCK", block)
+        refused, found = None, 0
         try:
             kept, report = io.read(path, repair=True)
-        except InputError as e:  # a clock that is wrong for as long as can be seen ahead is taken for right
-            assert (block, e.what) == (9, "holds no valid events")
-            continue
-        assert len(kept) + report.events_dropped == counted
+            found = len(kept) + report.events_dropped
+        except InputError as e:
+            refused = e.what
+        # A clock that is wrong for as long as can be seen ahead is taken for right.
+        assert found == counted or (block, refused) == (9, "holds no valid events")
 
 
 def test_events_that_begin_like_a_header_line_are_read(tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ def _array(path: Path) -> _Faces:
 
 def _table(path: Path) -> _Faces:
     """Labels of a tab-separated table with 9 columns, or 19 with points."""
-    times, tracks, numbers = [], [], []
+    times: list[int] = []
+    tracks: list[int] = []
+    numbers: list[list[float]] = []
     with path.open(newline="", encoding="utf-8-sig") as file:
         for row in csv.reader(file, delimiter="\t"):
             if len(row) not in (9, 19):

@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from snnface import io
 from snnface.converters.published.layout import Layout, Options, Reading, Source, unlabelled
@@ -57,7 +58,7 @@ def sources(folder: Path, options: Options) -> list[Source]:
     return [Source(name, path, **_class(name)) for name, path in files.items()]
 
 
-def _class(name: str) -> dict[str, int]:
+def _class(name: str) -> dict[str, Any]:
     """What the folder of a recording says: an action unit or an expression."""
     folder = name.rpartition("/")[0]
     if match := re.fullmatch(r"AU[_ -]?(\d+)", folder, re.IGNORECASE):

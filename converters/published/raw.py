@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,10 @@ _HEADER = re.compile(rb"(?:%(?! end\b)[^\n]*\n)*(?:% end[^\n]*\n)?")
 #: Bytes that are searched for the first word with the time; sensors send one every few µs.
 _SEARCHED = 1 << 20
 #: Of the time words of each version: kind of word, bits below its kind, bits below its time, bits of the clock.
-_TIME_WORDS = {"evt3": (np.dtype("<u2"), 12, 12, 24), "evt2": (np.dtype("<u4"), 28, 6, 34)}
+_TIME_WORDS: dict[str, tuple[np.dtype[Any], int, int, int]] = {
+    "evt3": (np.dtype("<u2"), 12, 12, 24),
+    "evt2": (np.dtype("<u4"), 28, 6, 34),
+}
 
 
 @dataclass(frozen=True)

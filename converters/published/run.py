@@ -92,7 +92,7 @@ class Run:
         try:
             reading = self.layout.read(source, self.options)
             identity = self.people.index(source.person) if source.person else -1
-            labels = {"split": source.split, "au": source.au, "expression": source.expression}
+            labels: dict[str, Any] = {"split": source.split, "au": source.au, "expression": source.expression}
             clip = replace(reading.clip, identity=identity, **labels)
             clip.check(*reading.size, str(source.path))
         except (InputError, OSError) as e:

@@ -57,7 +57,8 @@ def _plausible(blocks: Iterable[Block], size: tuple[int, int], damage: Damage) -
         checked.keep("outside_sensor", inside, f"pixel outside the {width}x{height} sensor")
         checked.columns[0] = checked.columns[0].astype(np.int64, copy=False)
         checked.keep("negative_time", checked.columns[0] >= 0, "time is negative")
-        yield Block(*checked.columns, block.done)
+        t, x, y, p = checked.columns
+        yield Block(t, x, y, p, block.done)
 
 
 class _Checked:

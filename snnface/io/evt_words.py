@@ -41,9 +41,9 @@ def cleaned(
         tally = Tally()
         if version == "evt2":
             good = _clean2(words, start, timing, size, tally)
-            prefix = [] if held is None else [0x80000000 | held >> 6 & 0xFFFFFFF]
+            prefix: list[int] = [] if held is None else [0x80000000 | held >> 6 & 0xFFFFFFF]
         else:
-            row = [word for word in state if word >> 12 == 0 and word & 0x7FF < size[1]]
+            row = [int(word) for word in state if word >> 12 == 0 and word & 0x7FF < size[1]]
             prefix = row if held is None else [0x8000 | held >> 12 & 0xFFF, 0x6000 | held & 0xFFF, *row]
             good, state = _clean3(words, start, state, timing, size, tally)
         tally.report(size, damage)

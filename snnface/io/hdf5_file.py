@@ -136,7 +136,8 @@ def _blocks(path: Path, damage: Damage) -> Iterator[Block]:
                     raise
                 damage.drop("garbled_rows", min(rows, total - start))
                 continue
-            yield Block(*columns, min(start + rows, total) / total)
+            t, x, y, p = columns
+            yield Block(t, x, y, p, min(start + rows, total) / total)
 
 
 def _size(f: h5py.File, declared: tuple[int, int] | None, damage: Damage) -> tuple[int, int]:
@@ -184,6 +185,7 @@ class Index:
 
     def add(self, t: np.ndarray) -> None:
         """Count the next times, µs ``[E]``, sorted."""
+        t = t.astype(np.int64, copy=False)
         edges = np.arange(self._next, int(t[-1]) + 1, 1000)
         _append(self._column, self._events + np.searchsorted(t, edges))
         self._next += 1000 * len(edges)

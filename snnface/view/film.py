@@ -75,7 +75,7 @@ def write_mp4(out: Path, board: Board, fps: float, slow: float) -> dict[str, Any
     codec = next((c for c in ("libx264", "libopenh264") if c in av.codecs_available), "mpeg4")
     moments = times(board.look.span.duration_us, fps, slow)
     with atomic_path(out) as path, av.open(str(path), "w", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
+        stream: Any = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height = board.size
         stream.pix_fmt = "yuv420p"
         if codec == "libx264":

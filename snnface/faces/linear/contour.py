@@ -22,7 +22,9 @@ def contour_rows(p: np.ndarray, skin: np.ndarray, landmarks: np.ndarray, substit
         chosen = [mark]
         if i not in _CHIN:
             side = skin[p[skin, 0] * np.sign(x) > 1.5]
-            reach = [(side, np.array([y, z + step]), (1, 2)) for step in _FORWARD]
+            reach: list[tuple[np.ndarray, np.ndarray, tuple[int, ...]]] = [
+                (side, np.array([y, z + step]), (1, 2)) for step in _FORWARD
+            ]
             if len(substitutes):
                 end = p[substitutes[i]]
                 reach += [(skin, p[mark] + share * (end - p[mark]), (0, 1, 2)) for share in (0.25, 0.5, 0.75, 1.0)]
