@@ -24,7 +24,9 @@ from snnface.errors import InputError
 SUMMARIES: dict[str, str] = {
     "info": "What a recording or data set holds.",
     "synth": "Make labelled synthetic faces as events (and paired RGB).",
-    "convert": "Turn a recording of one format into another.",
+    "convert": "Turn recordings, videos and published sets into one another's formats.",
+    "view": "A look at a recording: a page that plays it, a film, a picture.",
+    "compare": "Event statistics of two recordings or data sets, with a distance for each.",
     "teach": "Train an RGB teacher; write what it says of the clips.",
     "train": "Train one recipe into one run folder.",
     "eval": "Measure a network on a data set.",
