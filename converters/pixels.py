@@ -14,19 +14,24 @@ import numpy as np
 
 #: Pixels of a block, and the most steps that it sleeps.
 BLOCK, LONGEST_SLEEP = 64, 256
+#: Infinity's bits in single precision.
+INFINITE = 0x7F800000
 
 
 @numba.njit(cache=True, nogil=True)
-def compare(light: Any, seen: Any, changed: Any) -> bool:
-    """Whether light float32 ``[N]`` is finite and ≥ 0; ``changed`` bool ``[B]`` tells where it is not ``seen``."""
-    wrong = 0
+def compare(light: Any, seen: Any, changed: Any) -> int:
+    """Largest of the bits of light uint32 ``[N]``; ``changed`` bool ``[B]`` tells where they are not those ``seen``.
+
+    Bits of numbers ≥ 0 sort as the numbers do, those of negative numbers come after :data:`INFINITE`.
+    """
+    largest = np.uint32(0)
     for b in range(len(changed)):
-        other = 0
+        other = np.uint32(0)
         for i in range(b * BLOCK, min((b + 1) * BLOCK, len(light))):
-            wrong |= not (0 <= light[i] < np.inf)
-            other |= light[i] != seen[i]
-        changed[b] = other
-    return wrong == 0
+            largest = max(largest, light[i])
+            other |= light[i] ^ seen[i]
+        changed[b] = other != 0
+    return largest
 
 
 @numba.njit(cache=True, nogil=True)
@@ -72,14 +77,14 @@ def scatter(
 ) -> None:  # fmt: skip
     """Remember light, log light and level (float32 ``[A · BLOCK]``) of some blocks, and how settled they are."""
     for a, b in enumerate(blocks):
-        arrived = stays = True
+        behind = moved = 0
         for j in range(BLOCK):
             new, old = a * BLOCK + j, b * BLOCK + j
-            arrived &= level[new] == log_light[new]
-            stays &= level[new] == level_before[old]
+            behind |= np.int64(level[new] != log_light[new])
+            moved |= np.int64(level[new] != level_before[old])
             seen[old], log_before[old], level_before[old] = light[new], log_light[new], level[new]
         # A level that a step no longer moves, to single precision, is not moved by a shorter one either.
-        rest_us[b] = np.inf if arrived else (duration if stays and not changed[b] else 0.0)
+        rest_us[b] = np.inf if not behind else (0.0 if moved or changed[b] else duration)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -99,31 +104,43 @@ def crossings(
     t_out, pixel_out, on_out = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty(1024, np.bool_)
     count = 0
     leak = leaks[step % LONGEST_SLEEP]
-    ends = np.empty(BLOCK)
+    ends, apart, active = np.empty(BLOCK), np.empty(BLOCK, np.bool_), np.empty(BLOCK, np.int64)
     for a, b in enumerate(blocks):
-        first = b * BLOCK
+        first, here = b * BLOCK, a * BLOCK
         if leak_hz > 0:
             for s in range(slept[b], step):
                 for i in range(first, first + BLOCK):
                     gap[i] += leaks[s % LONGEST_SLEEP] * drift[i]
         slept[b] = step + 1
-        outside = False
+        # Most pixels only add up; those that may fire are told apart without a branch.
         for j in range(BLOCK):
-            i, n = first + j, a * BLOCK + j
-            ends[j] = gap[i] + (np.float64(level[n] - before[n]) + leak * drift[i])
-            outside |= not (-off[i] < ends[j] < on[i])
-        k = np.searchsorted(noise_pixel, first)
-        noisy = k < len(noise_pixel) and noise_pixel[k] < first + BLOCK
-        if not (outside or noisy or busy_us[b] > start):
+            change = np.float64(level[here + j] - before[here + j])
+            if leak_hz > 0:
+                change += leak * drift[first + j]
+            ends[j] = gap[first + j] + change
+        for j in range(BLOCK):
+            apart[j] = (ends[j] >= on[first + j]) | (ends[j] <= -off[first + j])
+        if busy_us[b] > start:
+            for j in range(BLOCK):
+                apart[j] = apart[j] | (ready[first + j] > start)
+        k = np.searchsorted(noise_pixel, first) if len(noise_pixel) else 0
+        noise = k
+        while noise < len(noise_pixel) and noise_pixel[noise] < first + BLOCK:
+            apart[noise_pixel[noise] - first] = True
+            noise += 1
+        some = 0
+        for j in range(BLOCK):
+            active[some] = j
+            some += apart[j]
+        if some == 0:
             gap[first : first + BLOCK] = ends
             wake_us[b] = _leak_arrives(gap, on, drift, leak_hz, first, stop) if not changed[b] else -np.inf
             continue
         wake_us[b] = -np.inf
         for j in range(BLOCK):
-            i, n = first + j, a * BLOCK + j
-            if (k == len(noise_pixel) or noise_pixel[k] != i) and ready[i] <= start and -off[i] < ends[j] < on[i]:
-                gap[i] = ends[j]
-                continue
+            gap[first + j] = gap[first + j] if apart[j] else ends[j]
+        for j in active[:some]:
+            i, n = first + j, here + j
             slope = (np.float64(level[n] - before[n]) + leak * drift[i]) / (stop - start)
             now = max(float(start), ready[i])
             while now < stop:

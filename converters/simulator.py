@@ -15,7 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from snnface.converters.noise import leak_rates, shot_noise, thresholds
-from snnface.converters.pixels import BLOCK, LONGEST_SLEEP, awake, compare, crossings, gather, in_order, scatter
+from snnface.converters.pixels import (
+    BLOCK,
+    INFINITE,
+    LONGEST_SLEEP,
+    awake,
+    compare,
+    crossings,
+    gather,
+    in_order,
+    scatter,
+)
 from snnface.converters.preset import SensorPreset
 from snnface.converters.readout import Bus
 from snnface.errors import InputError
@@ -135,7 +145,9 @@ class EventSimulator:
 
     def _moved(self, light: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Events of the pixels between two pictures, as they happen."""
-        if not compare(light, self._seen, self._changed):
+        bits = compare(light.view(np.uint32), self._seen.view(np.uint32), self._changed)
+        # Only −0 is not below infinity's bits and yet no wrong light.
+        if bits >= INFINITE and not (light.min() >= 0 and light.max() < np.inf):
             raise _wrong_light(stop)
         noise = shot_noise(self.sensor, light, start, stop, self._random)
         blocks = awake(
@@ -167,7 +179,11 @@ class EventSimulator:
         start: int,
         stop: int,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        now, log_before, before = gather(blocks, light, self._log_light, self._level)
+        first, last = int(blocks[0]) * BLOCK, (int(blocks[-1]) + 1) * BLOCK
+        if last - first == len(blocks) * BLOCK and last <= len(light):
+            now, log_before, before = light[first:last], self._log_light[first:last], self._level[first:last]
+        else:
+            now, log_before, before = gather(blocks, light, self._log_light, self._level)
         log_now = np.log(now + np.float32(DARK))
         level = self._followed(now, log_now, log_before, before, stop - start)
         events = crossings(
