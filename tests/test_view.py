@@ -189,6 +189,13 @@ def test_a_recordings_answers_are_those_of_run(street, model, tmp_path):
         assert look.answers.landmarks[k] == pytest.approx(np.array(rows[k]["landmarks"]), abs=0.01)
 
 
+def test_a_network_that_has_not_answered_yet(street, model):
+    assert look_at(street, model, seconds=0.0195).answers is None
+    assert look_at(street, model, seconds=0.0205).answers.t_us.tolist() == [20_000]
+    whole = look_at(street, model)
+    assert whole.answers.t_us[-1] == whole.span.duration_us  # its last step is cut short
+
+
 def test_a_part_shows_what_the_whole_shows_there(faces, model):
     whole, part = (look_at(faces, model, 1, *cut) for cut in ((0.0, None), (0.21, 0.1)))
     assert part.span == (210_000, 310_000)

@@ -135,9 +135,11 @@ def _pixels(player: Browser) -> np.ndarray:
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_page_and_film_draw_the_same_events(player: Browser, faces: Path, theme) -> None:
+def test_page_and_film_draw_the_same_events(player: Browser, page: Path, faces: Path, theme) -> None:
     """The same colours for both, but for what the page forgets: events of more than four decay times ago."""
     player.scheme(theme)
+    player.open(page)
+    player.until(f"{FIRST}.length")
     source = open_source(faces)
     for share in (0.9, 0.3):  # also back in time
         t = round(share * source.duration_us)

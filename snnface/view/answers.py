@@ -11,7 +11,7 @@ import numpy as np
 from snnface.downscale import Downscale, Fit, Rule
 from snnface.events import by_step
 from snnface.live import HEAD_SIZES
-from snnface.progress import track
+from snnface.progress import say, track
 from snnface.stream import open_stream
 from snnface.view.source import CLASSES, Source, Span
 
@@ -33,8 +33,10 @@ class Answers:
     landmarks: np.ndarray
 
 
-def ask(source: Source, cut: Span, model: Path, fit: Fit = "crop", rule: Rule = "mean") -> Answers:
-    """Stream a source through a network from its beginning to the end of a span.
+def ask(source: Source, cut: Span, model: Path, fit: Fit = "crop", rule: Rule = "mean") -> Answers | None:
+    """Stream a source through a network from its beginning to the end of a span; None where it has no answer by then.
+
+    A step that the end of the source cuts short answers at that end.
 
     Probabilities are the softmax of a clip's mean logits so far, as ``snnface eval`` reads a clip, and of a
     recording's logits at the step's end, as ``snnface run`` prints them. Raises :class:`InputError` for a file that
@@ -48,9 +50,10 @@ def ask(source: Source, cut: Span, model: Path, fit: Fit = "crop", rule: Rule = 
     steps = -(-cut.stop_us // stream.step_us)
     for k, events in track(enumerate(_by_step(source, scaling, stream.step_us, steps), 1), "network", steps):
         answers = {n: a for n, a in stream.tick(events).answers.items() if len(a) in HEAD_SIZES.get(n, ())}
-        kept = (k + 1) * stream.step_us > cut.start_us
+        now = min(k * stream.step_us, source.duration_us)
+        kept = now + stream.step_us > cut.start_us and now <= cut.stop_us
         if kept:
-            t.append(k * stream.step_us - cut.start_us)
+            t.append(now - cut.start_us)
         for name in CLASSES.keys() & answers.keys():
             logits = answers[name].astype(np.float64)
             sums[name] += logits
@@ -58,6 +61,9 @@ def ask(source: Source, cut: Span, model: Path, fit: Fit = "crop", rule: Rule = 
                 odds[name].append(_softmax(sums[name] / k if source.clip else logits))
         if kept and "landmarks" in answers:
             points.append(scaling.to_sensor(answers["landmarks"].reshape(-1, 2).astype(np.float64)))
+    if not t:
+        say(f"the network has no answer yet: its step is {stream.step_us:,} µs")
+        return None
     return Answers(
         model.name,
         np.array(t, np.int64),
