@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from snnface.view import film, page
 from snnface.view.answers import ask
 from snnface.view.board import Board
 from snnface.view.colours import palette, table
+from snnface.view.command import view
 from snnface.view.look import Look, lanes, value_at
 from snnface.view.source import open_source, span
 from snnface.view.surface import Surface
@@ -96,7 +98,7 @@ def test_animation_moves_at_the_rate_that_is_told(street, tmp_path, capsys):
     assert code == 0, err
     assert answer is not None
     with Image.open(out) as gif:
-        assert (gif.n_frames, list(gif.size)) == (answer["frames"], answer["picture"])
+        assert (getattr(gif, "n_frames", 1), list(gif.size)) == (answer["frames"], answer["picture"])
         assert gif.info["duration"] == 1000 / answer["fps"] == 40
         assert gif.info["loop"] == 0
     assert answer["frames"] == int(np.ceil(0.3 * 25 * 3))
@@ -104,7 +106,7 @@ def test_animation_moves_at_the_rate_that_is_told(street, tmp_path, capsys):
 
 def test_picture_of_a_moment(faces, tmp_path):
     out = tmp_path / "a.png"
-    answer = snnface.view(faces, out=out, at=0.25, width=500, theme="light")
+    answer = view(faces, out=out, at=0.25, width=500, theme="light")
     with Image.open(out) as picture:
         assert list(picture.size) == answer["picture"]
         assert picture.size[0] <= 500
@@ -123,7 +125,7 @@ def test_a_film_shows_what_a_picture_shows(faces, model):
 
 
 def test_events_fade_exponentially():
-    events = pack([1_000, 2_000, 2_000, 9_000], [1, 1, 3, 0], [0, 0, 1, 1], [1, 1, 0, 1])
+    events = pack(*np.array([[1_000, 2_000, 2_000, 9_000], [1, 1, 3, 0], [0, 0, 1, 1], [1, 1, 0, 1]]))
     surface, tau = Surface(4, 2, 5_000.0), 5_000.0
     for stop in (1_000, 4_000, 10_000):
         before = surface.t_us if surface.t_us else -1
@@ -224,6 +226,7 @@ def test_lanes_show_what_moves_and_what_is_said(faces, model):
     assert all(lane.truth is not None and lane.answer is not None for lane in smile)
     (alone,) = lanes(look_at(faces))
     assert alone.answer is None
+    assert alone.truth is not None
     assert alone.truth.values.tolist() == pytest.approx(np.linspace(0, 1, files.FRAMES))
     names = [lane.name for lane in lanes(look_at(faces, model, clip=1))]
     assert "happiness" in names
@@ -249,6 +252,13 @@ def test_an_unwritable_place(street, tmp_path, capsys):
     assert (code, "cannot create its folder" in " ".join(err.split())) == (2, True)
 
 
+def test_the_package_is_the_command_too(street, tmp_path):
+    """``snnface.view`` names both."""
+    called = getattr(snnface, "view")(str(street), out=str(tmp_path / "a.png"))  # noqa: B009 - what Python sees of it
+    assert called["out"] == str(tmp_path / "a.png")
+    assert callable(sys.modules["snnface.view"])
+
+
 @settings(deadline=None)
 @given(
     rows=st.lists(st.tuples(*(st.integers(0, n) for n in (2**31, 65_535, 65_535, 1))), min_size=1, max_size=40),
@@ -272,16 +282,16 @@ def test_a_page_that_is_too_long_is_refused_with_a_part_that_fits(street, tmp_pa
     monkeypatch.setattr(page, "MOST_EVENTS", 1_000)
     out = tmp_path / "street.html"
     with pytest.raises(InputError, match=r"--start 0 --seconds ([\d.]+) fits") as error:
-        snnface.view(street, out=out)
+        view(street, out=out)
     seconds = float(error.value.fix.split("--seconds ")[1].split()[0])
     assert 0.09 < seconds < 0.11
-    assert 900 < snnface.view(street, out=out, seconds=seconds)["events"] <= 1_000
+    assert 900 < view(street, out=out, seconds=seconds)["events"] <= 1_000
 
 
 def test_a_page_with_too_many_pictures_is_refused(faces, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "MOST_PICTURES", 100)
     with pytest.raises(InputError, match="MB of colour pictures"):
-        snnface.view(faces, out=tmp_path / "a.html")
+        view(faces, out=tmp_path / "a.html")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -294,9 +304,9 @@ def test_an_interrupted_film_leaves_nothing(street, tmp_path, monkeypatch):
         return drawn(self, t_us)
 
     monkeypatch.setattr(Board, "picture", interrupted)
-    for name in ("a.mp4", "a.gif", "a.png"):
+    for name, at in (("a.mp4", None), ("a.gif", None), ("a.png", 0.2)):
         with pytest.raises(KeyboardInterrupt):
-            snnface.view(street, out=tmp_path / name, **({"at": 0.2} if name == "a.png" else {}))
+            view(street, out=tmp_path / name, at=at)
     assert list(tmp_path.iterdir()) == []
 
 

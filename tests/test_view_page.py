@@ -11,10 +11,10 @@ import pytest
 import view_files as files
 from browser import Browser, browser
 
-import snnface
 from snnface.events import Recording, pack
 from snnface.io.recording import write
 from snnface.view.colours import table
+from snnface.view.command import view
 from snnface.view.source import open_source
 from snnface.view.surface import Surface
 
@@ -35,7 +35,7 @@ def faces(folder: Path) -> Path:
 def page(folder: Path, faces: Path) -> Path:
     """A clip with RGB, labels and the answers of a random network."""
     model = files.network(folder / "small.safetensors")
-    snnface.view(faces, out=folder / "look.html", checkpoint=model)
+    view(faces, out=folder / "look.html", checkpoint=model)
     return folder / "look.html"
 
 
@@ -197,7 +197,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     y = np.where(noise, rng.integers(0, height, count), y.clip(0, height - 1))
     folder = tmp_path_factory.mktemp("large")
     write(Recording(pack(t, x.astype(int), y.astype(int), p), width, height), folder / "rings.dat")
-    answer = snnface.view(folder / "rings.dat", out=folder / "rings.html")
+    answer = view(folder / "rings.dat", out=folder / "rings.html")
     assert answer["events"] == count
     assert answer["bytes"] < 5 * count
     return folder / "rings.html"

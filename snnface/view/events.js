@@ -74,9 +74,10 @@ function drawEvents(moment, tau) {
       weight[cell >> 1] += cell & 1 ? age : -age;
     }
   }
+  const ground = shades[200];
   for (let i = 0; i < weight.length; i++) {
-    const level = Math.round(weight[i] * 100);
-    pixels[i] = shades[level > 200 ? 400 : level < -200 ? 0 : level + 200];
+    const w = weight[i];
+    pixels[i] = w === 0 ? ground : shades[w >= 2 ? 400 : w <= -2 ? 0 : (100 * w + 200.5) | 0];
   }
   const canvas = byId("events");
   if (canvas.width !== look.width || canvas.height !== look.height) {
