@@ -19,7 +19,7 @@ INFINITE = 0x7F800000
 
 
 @numba.njit(cache=True, nogil=True)
-def compare(light: Any, seen: Any, changed: Any) -> int:
+def compare(light: Any, seen: Any, changed: Any) -> Any:
     """Largest of the bits of light uint32 ``[N]``; ``changed`` bool ``[B]`` tells where they are not those ``seen``.
 
     Bits of numbers ≥ 0 sort as the numbers do, those of negative numbers come after :data:`INFINITE`.
@@ -80,8 +80,8 @@ def scatter(
         behind = moved = 0
         for j in range(BLOCK):
             new, old = a * BLOCK + j, b * BLOCK + j
-            behind |= np.int64(level[new] != log_light[new])
-            moved |= np.int64(level[new] != level_before[old])
+            behind |= level[new] != log_light[new]
+            moved |= level[new] != level_before[old]
             seen[old], log_before[old], level_before[old] = light[new], log_light[new], level[new]
         # A level that a step no longer moves, to single precision, is not moved by a shorter one either.
         rest_us[b] = np.inf if not behind else (0.0 if moved or changed[b] else duration)
@@ -90,16 +90,16 @@ def scatter(
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def crossings(
     blocks: Any, changed: Any, level: Any, before: Any, leaks: Any, leak_hz: float, step: int, gap: Any, ready: Any,
-    on: Any, off: Any, drift: Any, noise_pixel: Any, noise_t: Any, noise_on: Any, refractory: int, start: int,
-    stop: int, busy_us: Any, wake_us: Any, slept: Any,
+    on: Any, off: Any, on_least: Any, off_least: Any, drift: Any, noise_pixel: Any, noise_t: Any, noise_on: Any,
+    refractory: int, start: int, stop: int, busy_us: Any, wake_us: Any, slept: Any,
 ) -> Any:  # fmt: skip
     """Move the pixels of some blocks from ``start`` to ``stop`` (µs); all but the levels is kept up to date.
 
     ``level``, ``before``: what they see at the end and at the start, float32 ``[A · BLOCK]``; ``leaks``
     ``[LONGEST_SLEEP]``: leak of the last steps, this one included, of which ``drift`` ``[N]`` is the effect on each
     pixel; ``leak_hz``: the same a second; ``gap``: how far the level is above what the pixel remembers; ``ready``:
-    when it may fire again. Returns t, pixel and polarity ``[E]`` of the events, by pixel. The three outputs grow as
-    needed: no burst is too large.
+    when it may fire again; ``on_least``, ``off_least`` ``[B]``: the least thresholds of each block. Returns t, pixel
+    and polarity ``[E]`` of the events, by pixel. The three outputs grow as needed: no burst is too large.
     """
     t_out, pixel_out, on_out = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty(1024, np.bool_)
     count = 0
@@ -113,13 +113,17 @@ def crossings(
                     gap[i] += leaks[s % LONGEST_SLEEP] * drift[i]
         slept[b] = step + 1
         # Most pixels only add up; those that may fire are told apart without a branch.
+        near, highest, lowest = 0, on_least[b], -off_least[b]
         for j in range(BLOCK):
             change = np.float64(level[here + j] - before[here + j])
             if leak_hz > 0:
                 change += leak * drift[first + j]
             ends[j] = gap[first + j] + change
-        for j in range(BLOCK):
-            apart[j] = (ends[j] >= on[first + j]) | (ends[j] <= -off[first + j])
+            near |= (ends[j] >= highest) | (ends[j] <= lowest)
+        apart[:] = False
+        if near:
+            for j in range(BLOCK):
+                apart[j] = (ends[j] >= on[first + j]) | (ends[j] <= -off[first + j])
         if busy_us[b] > start:
             for j in range(BLOCK):
                 apart[j] = apart[j] | (ready[first + j] > start)
@@ -187,17 +191,21 @@ def _leak_arrives(gap: Any, on: Any, drift: Any, leak_hz: float, first: int, sto
 
 
 @numba.njit(cache=True, nogil=True)
-def in_order(t: Any, pixel: Any, on: Any, start: int, stop: int) -> Any:
-    """The same three columns sorted by time, µs after µs; events of one µs stay as they are."""
+def in_order(t: Any, pixel: Any, on: Any, start: int, stop: int, width: int) -> Any:
+    """t, x, y and polarity ``[E]`` sorted by time, µs after µs; events of one µs stay as they are."""
     place = np.zeros(stop - start + 1, np.int64)
     for i in range(len(t)):
         place[t[i] - start] += 1
     total = 0
     for s in range(len(place)):
         place[s], total = total, total + place[s]
-    t_out, pixel_out, on_out = np.empty_like(t), np.empty_like(pixel), np.empty_like(on)
+    t_out, on_out = np.empty_like(t), np.empty_like(on)
+    x_out, y_out = np.empty(len(t), np.uint16), np.empty(len(t), np.uint16)
+    columns = np.uint32(width)
     for i in range(len(t)):
         k = place[t[i] - start]
         place[t[i] - start] = k + 1
-        t_out[k], pixel_out[k], on_out[k] = t[i], pixel[i], on[i]
-    return t_out, pixel_out, on_out
+        at = np.uint32(pixel[i])
+        y = at // columns
+        t_out[k], on_out[k], x_out[k], y_out[k] = t[i], on[i], at - y * columns, y
+    return t_out, x_out, y_out, on_out

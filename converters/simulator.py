@@ -72,6 +72,7 @@ class EventSimulator:
         # Pixels past the end fill the last block; they never fire.
         fill = blocks * BLOCK - pixels
         self._on, self._off = (np.append(x, np.full(fill, np.inf)) for x in (on, off))
+        self._on_least, self._off_least = (x.reshape(-1, BLOCK).min(1) for x in (self._on, self._off))
         self._drift, self._leak_hz = np.append(on, np.zeros(fill)), sensor.leak_hz
         if sensor.leak_spread or sensor.hot_fraction:
             # A stream of its own: noise that a preset does not have changes nothing in it.
@@ -165,11 +166,10 @@ class EventSimulator:
             return np.empty(0, EVENT_DTYPE)
         t, pixel, on = (np.concatenate(columns) for columns in zip(*found, strict=True))
         if 8 * len(t) > stop - start:
-            t, pixel, on = in_order(t, pixel, on, start, stop)
-        else:
-            order = np.argsort(t, kind="stable")
-            t, pixel, on = t[order], pixel[order], on[order]
-        return pack(t, pixel % self.width, pixel // self.width, on)
+            return pack(*in_order(t, pixel, on, start, stop, self.width))
+        order = np.argsort(t, kind="stable")
+        pixel = pixel[order]
+        return pack(t[order], pixel % self.width, pixel // self.width, on[order])
 
     def _of_blocks(
         self,
@@ -188,8 +188,8 @@ class EventSimulator:
         level = self._followed(now, log_now, log_before, before, stop - start)
         events = crossings(
             blocks, self._changed, level, before, self._leaks, self._leak_hz, self._step, self._gap, self._ready_us,
-            self._on, self._off, self._drift, *noise, self.sensor.refractory_us, start, stop, self._busy_us,
-            self._wake_us, self._slept,
+            self._on, self._off, self._on_least, self._off_least, self._drift, *noise, self.sensor.refractory_us,
+            start, stop, self._busy_us, self._wake_us, self._slept,
         )  # fmt: skip
         scatter(
             blocks, self._changed, now, log_now, level, stop - start, self._seen, self._log_light, self._level,
