@@ -92,6 +92,14 @@ def test_film_of_a_clip(faces, model, tmp_path, capsys):
     assert np.abs(frames[0].astype(int) - frames[-1]).mean() > 0.5
 
 
+def test_film_where_no_h264_encoder_is(street, tmp_path, monkeypatch):
+    monkeypatch.setattr(av, "codecs_available", {"mpeg4"})
+    answer = view(street, out=tmp_path / "a.mp4", fps=10, slow=1, width=320)
+    assert answer["codec"] == "mpeg4"
+    with av.open(str(tmp_path / "a.mp4")) as found:
+        assert sum(1 for _ in found.decode(video=0)) == answer["frames"] == 3
+
+
 def test_animation_moves_at_the_rate_that_is_told(street, tmp_path, capsys):
     out = tmp_path / "street.gif"
     code, answer, err = call(capsys, street, "--out", out, "--fps", 24, "--slow", 3)

@@ -19,6 +19,8 @@ TITLE, RATE, LANE, GAP = 34, 60, 42, 12
 BAR = 3
 #: Largest height of the pictures, as a share of the board's width.
 TALLEST = 0.6
+#: What labels and answers are called, as on the page.
+WORDS = {"truth": "label", "answer": "network"}
 #: Decay times after which nothing is seen of an event, however many there were.
 FADED = 10
 
@@ -87,8 +89,8 @@ class Board:
         x = right - draw.textlength(now, _font(16))
         for kind in self.look.drawn[::-1]:
             x -= GAP
-            draw.text((x, GAP + 6), kind, self.colour[kind], _font(14), anchor="ra")
-            x -= draw.textlength(kind, _font(14))
+            draw.text((x, GAP + 6), WORDS[kind], self.colour[kind], _font(14), anchor="ra")
+            x -= draw.textlength(WORDS[kind], _font(14))
         room = x - 2 * GAP
         draw.text((GAP, GAP + 4), _short(self._title(), _font(16), room), self.colour["ink"], _font(16))
         draw.line((cursor, self.top, cursor, self.size[1] - GAP), self.colour["ink"], 1)
