@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from test_synth import plan
@@ -22,9 +23,9 @@ distributed = pytest.importorskip("distributed", reason="needs Dask: pip install
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[distributed.LocalCluster]:
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, protocol="tcp", host="127.0.0.1"
-    ) as running:
+    local = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    # Dask leaves its workers' numbers of threads in our own environment, where later tests' processes would find them.
+    with patch.dict(os.environ), distributed.LocalCluster(processes=True, protocol="tcp", **local) as running:
         yield running
 
 
