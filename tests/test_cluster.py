@@ -24,7 +24,7 @@ distributed = pytest.importorskip("distributed", reason="needs Dask: pip install
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[distributed.LocalCluster]:
     local = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
-    # Dask leaves its workers' numbers of threads in our own environment, where later tests' processes would find them.
+    # Dask leaves its workers' numbers of threads in our own environment, where later tests would find them.
     with patch.dict(os.environ), distributed.LocalCluster(processes=True, protocol="tcp", **local) as running:
         yield running
 
