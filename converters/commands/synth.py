@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from snnface.converters.plan import Plan
+from snnface.converters.sensors import SENSORS
 from snnface.converters.synth import synthesise
 from snnface.errors import InputError
 from snnface.io import parse_size
@@ -20,7 +21,7 @@ def synth(
     identities: Annotated[int, typer.Option(help="Number of people.")] = 10,
     seconds: Annotated[float, typer.Option(help="Mean length of a clip, s.")] = 2.5,
     size: Annotated[str, typer.Option(help="Sensor, WIDTHxHEIGHT pixels.")] = "128x128",
-    sensor: Annotated[str, typer.Option(help="Sensor preset: clean, davis346, evk4.")] = "davis346",
+    sensor: Annotated[str, typer.Option(help=f"Sensor preset: {', '.join(SENSORS)}.")] = "davis346",
     face: Annotated[str, typer.Option(help="Face model: procedural, ict:PATH or linear:PATH.")] = "procedural",
     tasks: Annotated[
         str, typer.Option(help="au, expression or both; free: drawn components, for a linear face without actions.")
