@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from snnface import io
+from snnface.io.heap import keep_large_blocks_apart
 from snnface.progress import bar
 
 #: Smaller files are done before anyone would look at a bar.
@@ -33,6 +34,7 @@ def convert_recording(
     """
     target = Path(target)
     io.check_target(target, encoding=encoding)
+    keep_large_blocks_apart()
     parts = io.Parts(source, repair, size)
     written = 0
 

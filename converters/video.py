@@ -29,6 +29,7 @@ from snnface.converters.video_pictures import Folder, pictures_in
 from snnface.converters.video_slow import check_slow, slowed
 from snnface.errors import InputError
 from snnface.files import file_sha256
+from snnface.io.heap import keep_large_blocks_apart
 from snnface.progress import bar, say
 
 #: A part ends after so many pictures, or once it has so many events.
@@ -93,6 +94,7 @@ def convert_video(
         there and ``resume`` is not set, or was made with other settings; the target cannot be written.
     """
     source, target, settings = Path(source), Path(target), settings or Settings()
+    keep_large_blocks_apart()
     io.check_target(target, settings.size, encoding)
     if not source.is_dir():
         io.check_file(source)
