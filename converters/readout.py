@@ -156,4 +156,5 @@ def _read(
     for i in range(next_one, total):
         left[count] = i
         count += 1
-    return when[:done], which[:done], np.sort(left[:count]), waiting
+    # Where nothing was decided, those that waited before still do.
+    return when[:done], which[:done], np.sort(left[:count]), waiting + max(admitted - next_one, 0)

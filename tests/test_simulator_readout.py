@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from simulated import simulate
 
@@ -81,6 +81,7 @@ def test_events_are_read_as_the_definition_says(readout: Readout, seed: int, cou
     assert bus.waiting == 0
 
 
+@example(Readout(events_per_s=2e4, line_us=0.0, order="row", holds=True), 0, [1, 1], 0)
 @settings(max_examples=30, deadline=None)
 @given(readouts, st.integers(0, 2**32), st.lists(st.integers(1, 400), max_size=12), st.sampled_from([0, 10**15]))
 def test_the_output_does_not_depend_on_how_the_input_is_cut(readout, seed, gaps, start) -> None:
