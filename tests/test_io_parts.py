@@ -181,11 +181,13 @@ def test_memory_does_not_grow_with_the_recording(
     for events in (40_000, 160_000):
         path = tmp_path / f"{events}.{source}"
         io.write_parts(many(events, events // 5_000), path, SIZE)
-        tracemalloc.start()
-        parts = io.Parts(path)
-        io.write_parts(parts, tmp_path / f"{events}-out.h5", SIZE)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        peak = []
+        for _ in range(2):  # whatever else happens in the process once does not happen twice
+            tracemalloc.start()
+            io.write_parts(io.Parts(path), tmp_path / f"{events}-out.h5", SIZE)
+            peak.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        peaks.append(min(peak))
         assert len(io.read(tmp_path / f"{events}-out.h5")[0]) == events
     assert peaks[1] < 1.25 * peaks[0] < 160_000 * 13
 
