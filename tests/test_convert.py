@@ -39,7 +39,7 @@ def fields(rec: Recording) -> list:
 
 
 @settings(
-    max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     gaps=st.lists(st.one_of(st.integers(0, 9), st.integers(0, 9_000)), min_size=1, max_size=80),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from snnface import io
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE, Recording, pack
-from snnface.io import csv_file, dat, es, evt, hdf5_file
+from snnface.io import aedat4, csv_file, dat, es, evt, hdf5_file
 from snnface.io.order import Order, in_order
 
 SIZE = (WIDTH, HEIGHT)
@@ -33,7 +33,7 @@ quick = settings(
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every reader takes a few events at a time."""
-    blocks: dict[ModuleType, int] = {evt: 11, dat: 5, es: 64, csv_file: 7}
+    blocks: dict[ModuleType, int] = {evt: 11, dat: 5, es: 64, csv_file: 7, aedat4: 1}
     for module, block in blocks.items():
         monkeypatch.setattr(module, "BLOCK", block)
     monkeypatch.setattr(hdf5_file, "_TOGETHER", 1)
@@ -173,7 +173,7 @@ def many(count: int, parts: int) -> Iterator[np.ndarray]:
 def test_memory_does_not_grow_with_the_recording(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, block in ((evt, 1 << 12), (dat, 1 << 12), (es, 1 << 14)):
+    for module, block in ((evt, 1 << 12), (dat, 1 << 12), (es, 1 << 14), (aedat4, 1 << 12)):
         monkeypatch.setattr(module, "BLOCK", block)
     monkeypatch.setattr(hdf5_file, "_TOGETHER", 1)
     monkeypatch.setattr(hdf5_file, "_CHUNK", 4096)

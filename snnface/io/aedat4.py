@@ -24,6 +24,8 @@ SUFFIXES = (".aedat4",)
 ENCODINGS = ("aedat4",)
 #: Coordinates are signed 16-bit numbers.
 LARGEST_SENSOR = 32_767
+#: Events that are checked together; packets are small.
+BLOCK = 1 << 17
 _MAGIC = b"#!AER-DAT4.0\r\n"
 _LONGEST_HEADER = 1 << 24
 #: A packet begins with its size, an offset and an identifier.
@@ -75,6 +77,7 @@ def _blocks(path: Path, count: int, table_at: int, damage: Damage) -> Iterator[B
     """The event packets of one track; a packet that does not decode is passed over under repair."""
     with contextlib.ExitStack() as stack, contained(damage):
         decoder, track = _open(path, table_at, damage, stack)
+        packets, waiting = list[np.ndarray](), 0
         for i in range(count):
             try:
                 found, packet = next(decoder)
@@ -86,7 +89,13 @@ def _blocks(path: Path, count: int, table_at: int, damage: Damage) -> Iterator[B
                 damage.found("garbled_packets", 1, f"packet {i} of {count} cannot be decoded ({e})")
                 continue
             if found.id == track.id and len(packet):
-                yield Block(*joined([packet]), (i + 1) / count)
+                packets.append(packet)
+                waiting += len(packet)
+            if waiting >= BLOCK:
+                yield Block(*joined(packets), (i + 1) / count)
+                packets, waiting = [], 0
+        if packets:
+            yield Block(*joined(packets), 1.0)
 
 
 def _check_container(path: Path, damage: Damage) -> tuple[int, int]:

@@ -33,7 +33,7 @@ def assembled(
             "backwards", order.keep(block.t, None if following is None else following.t), "time runs backwards"
         )
         numbers = stretches.of(checked.columns[0])
-        if stretch is not None:
+        if stretch is not None and len(numbers) and (numbers[0] != stretch or numbers[-1] != stretch):
             checked.keep("time_jump", numbers == stretch, "time jumps by more than an hour")
         number += len(block.t)
         if len(checked.columns[0]):
@@ -50,15 +50,24 @@ def _plausible(blocks: Iterable[Block], size: tuple[int, int], damage: Damage) -
     for block in blocks:
         checked = _Checked(block, number, damage)
         number += len(block.t)
+        # Least and most first: they need no arrays, and nearly always say that all is well.
         p = checked.columns[3]
-        checked.keep("bad_polarity", (p == 0) | (p == 1), "polarity is neither 0 nor 1")
+        if not _within(p, 2):
+            checked.keep("bad_polarity", (p == 0) | (p == 1), "polarity is neither 0 nor 1")
         x, y = checked.columns[1:3]
-        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-        checked.keep("outside_sensor", inside, f"pixel outside the {width}x{height} sensor")
+        if not (_within(x, width) and _within(y, height)):
+            inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+            checked.keep("outside_sensor", inside, f"pixel outside the {width}x{height} sensor")
         checked.columns[0] = checked.columns[0].astype(np.int64, copy=False)
-        checked.keep("negative_time", checked.columns[0] >= 0, "time is negative")
+        if not _within(checked.columns[0], None):
+            checked.keep("negative_time", checked.columns[0] >= 0, "time is negative")
         t, x, y, p = checked.columns
         yield Block(t, x, y, p, block.done)
+
+
+def _within(values: np.ndarray, stop: int | None) -> bool:
+    """Whether integers are all ≥ 0 and below ``stop``."""
+    return not len(values) or bool(values.min() >= 0 and (stop is None or values.max() < stop))
 
 
 class _Checked:
@@ -91,6 +100,10 @@ class Stretches:
         if not len(t):
             return np.zeros(0, np.int64)
         before = int(t[0]) if self._latest is None else self._latest
+        if t[-1] - before <= LONGEST_PAUSE_US:
+            self.events[-1] += len(t)
+            self._latest = int(t[-1])
+            return np.broadcast_to(len(self.events) - 1, len(t))
         numbers = len(self.events) - 1 + np.cumsum(np.diff(t, prepend=before) > LONGEST_PAUSE_US)
         counts = np.bincount(numbers, minlength=len(self.events))
         counts[: len(self.events)] += self.events

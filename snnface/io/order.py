@@ -57,6 +57,10 @@ class Order:
 
     def keep(self, t: np.ndarray, ahead: np.ndarray | None = None) -> np.ndarray:
         """bool ``[N]``: which of the times ``t`` to keep, with the part ``ahead`` of them."""
+        ends = np.iinfo(np.int64).max if ahead is None or not len(ahead) else int(ahead.min())
+        if not len(t) or (self._latest <= t[0] and t[-1] <= ends and not (t[1:] < t[:-1]).any()):
+            self._latest = int(t[-1]) if len(t) else self._latest
+            return np.ones(len(t), bool)
         seen = t if ahead is None else np.concatenate([t, ahead])
         good = seen >= self._latest - self._jitter
         good[good] = in_order(seen[good], self._jitter)
