@@ -1,11 +1,12 @@
-"""Float network → 8-bit integer network with Lava's arithmetic.
+"""Float network → integer network with Lava's arithmetic.
 
-One scale s a layer turns float currents into integer ones: weights 2·round(W·s/2) (even, ±254), threshold
+One scale s a layer turns float currents into integer ones: weights step·round(W·s/step) (even, ±254), threshold
 round(θ·s), iDecay = round(4096·(1 − α)), vDecay = round(4096·(1 − β)). With graded input the first layer's
 payload of one fresh event is p₁, so its current and threshold carry s·p₁. The rows of a readout never meet a
-threshold, so each row has its own scale. Bounds on s:
+threshold, so each row has its own scale; below 8 bits each channel has, with its own threshold. Bits and step of a
+weight: :mod:`snnface.hardware.grid`. Bounds on s:
 
-- weights and thresholds fit their fields: 254/max|W|, 131,071/(θ·p₁);
+- weights and thresholds fit their fields: 254/max|W| (less where few bits are better spent), 131,071/(θ·p₁);
 - the current does not wrap. First layer: from the largest reachable one, 131,071·(1 − α)/(P·max(ΣW⁺, ΣW⁻)).
   Deeper layers: the largest current on calibration clips, doubled, stays below 131,072 (without calibration
   the reachable one, every input spiking at every step). A readout's membrane likewise stays below 131,071.
@@ -20,7 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snnface.errors import InputError
+from snnface.hardware.bounds import decay, memory, one_sided, reachable_bound, rows, threshold_bound
 from snnface.hardware.fixed_point import payloads, simulator
+from snnface.hardware.grid import BITS_MOST, Grid, check_bits, chosen, levels, wanted_scale
 from snnface.hardware.integer import (
     CURRENT_LIMIT,
     DECAY_UNIT,
@@ -28,7 +31,6 @@ from snnface.hardware.integer import (
     PAYLOAD_LIMIT,
     STATE_SHIFT,
     THRESHOLD_MAX,
-    WEIGHT_MAX,
     Host,
     IntegerLayer,
     IntegerNetwork,
@@ -76,36 +78,67 @@ def refusals(network: Network) -> list[dict[str, str]]:
 
 
 def quantise(
-    network: Network, calibration: EventBatch | None = None, input_mode: str | None = None
+    network: Network, calibration: EventBatch | None = None, input_mode: str | None = None, bits: int = 8
 ) -> IntegerNetwork:
-    """Quantise a float network for ``input_mode`` "graded" or "unary" (default: the network's; exact → graded).
+    """Quantise a float network to weights of ``bits`` bits, for ``input_mode`` "graded" or "unary" (default: the
+    network's; exact → graded).
 
     ``calibration``: clips that bound the currents of the deeper layers. Raises :class:`InputError` naming the
     layer where the network cannot be expressed (see :func:`refusals`).
     """
+    return on_grid(network, choose_grid(network, calibration, input_mode, bits))
+
+
+def choose_grid(
+    network: Network, calibration: EventBatch | None = None, input_mode: str | None = None, bits: int = 8
+) -> Grid:
+    """The grid on which :func:`quantise` puts the weights; the same arguments and errors."""
+    check_bits(bits)
     for refusal in refusals(network):
         raise InputError(f"layer {refusal['layer']}", refusal["what"], refusal["fix"])
     mode = input_mode or ("unary" if network.input_mode == "unary" else "graded")
-    graded = mode == "graded"
-    one, largest = (network.payload_one, network.payload_max) if graded else (1, 1)
+    one, largest = _payloads(network, mode)
     first = network.layers[0]
-    scales = [_range_scale(layer, one if i == 0 else 1) for i, layer in enumerate(network.layers)]
-    scales[0] = np.minimum(scales[0], _reachable_scale(first, largest))
+    wanted = [wanted_scale(rows(x), bits, together=x.spiking and bits == BITS_MOST) for x in network.layers]
+    bounds = [
+        threshold_bound(x, w, one if i == 0 else 1)
+        for i, (x, w) in enumerate(zip(network.layers, wanted, strict=True))
+    ]
+    bounds[0] = reachable_bound(first, wanted[0], bounds[0], largest, bits)
     if calibration is None:
         for i, layer in enumerate(network.layers[1:], start=1):
-            scales[i] = np.minimum(scales[i], _reachable_scale(layer, 1))
-    host = Host(
-        network.step_us, network.tau_syn_us, mode, network.payload_one, network.payload_max, (), network.heads
-    )
-    result = _build(network, scales, one, host)
+            bounds[i] = reachable_bound(layer, wanted[i], bounds[i], 1, bits)
+    grid = _grid(wanted, bounds, bits, mode)
     if calibration is not None:
         # Rounding at the new scale, and other spikes in the layer before, move the peaks: repeat until all fit.
         for _ in range(_ROUNDS):
-            shrink = _excess(result, calibration)
+            shrink = _excess(_build(network, grid), calibration)
             if all((x <= 1).all() for x in shrink):
                 break
-            scales = [s / np.where(x > 1, 1.02 * x, 1) for s, x in zip(scales, shrink, strict=True)]
-            result = _build(network, scales, one, host)
+            bounds = [
+                np.where(x > 1, s / np.where(x > 1, 1.02 * x, 1), b)
+                for s, x, b in zip(grid.scales, shrink, bounds, strict=True)
+            ]
+            grid = _grid(wanted, bounds, bits, mode)
+    return grid
+
+
+def on_grid(network: Network, grid: Grid) -> IntegerNetwork:
+    """A float network's weights, thresholds and decays rounded on a grid.
+
+    Raises :class:`InputError` where a layer is not what a chip computes, or where its input could wrap the first
+    layer's current.
+    """
+    sizes = [len(layer.weight) for layer in network.layers]
+    if len(grid.scales) != len(sizes) or any(len(s) not in (1, n) for s, n in zip(grid.scales, sizes, strict=True)):
+        raise InputError("network", "has other layers than its grid of weights", "Use the grid it was trained with")
+    result = _build(network, grid)
+    largest = _payloads(network, grid.input_mode)[1]
+    first = result.layers[0]
+    limit = (THRESHOLD_MAX - 1) * memory(network.layers[0]) / largest
+    if (one_sided(first.weight.reshape(len(first.weight), -1)) > limit).any():
+        what = "quantised, its current could wrap"
+        raise InputError(f"layer {first.name}", what, "Quantise it by calibration: snnface export --bits 8")
     for quantised in result.layers:
         if what := chip_refusal(quantised):
             raise InputError(
@@ -114,63 +147,72 @@ def quantise(
     return result
 
 
-def _rows(layer: SynapticLayer) -> np.ndarray:
-    return layer.weight.reshape(len(layer.weight), -1).astype(np.float64)
+def settled(network: Network, grid: Grid) -> Grid:
+    """The grid of weights that have moved since it was chosen: the same, but where the first layer's current could
+    come to wrap, its scale is reduced."""
+    first, step, scale = network.layers[0], grid.steps[0], grid.scales[0]
+    finest = scale * 2 / step
+    bound = reachable_bound(first, finest, scale, _payloads(network, grid.input_mode)[1], grid.bits)
+    step, scale = chosen(finest, bound, grid.bits)
+    return replace(grid, steps=(step, *grid.steps[1:]), scales=(scale, *grid.scales[1:]))
 
 
-def _per_row(layer: SynapticLayer, bound: np.ndarray) -> np.ndarray:
-    """Bounds of the rows ``[O]`` → the layer's scale: ``[1]``, or ``[O]`` for a readout."""
-    return np.minimum.reduce(bound, keepdims=True) if layer.spiking else bound
+def as_it_runs(network: Network, grid: Grid) -> Network:
+    """The float network that the chip's numbers stand for."""
+    layers = []
+    for layer, integer, scale in zip(network.layers, _build(network, grid).layers, grid.scales, strict=True):
+        one = _payloads(network, grid.input_mode)[0] if not layers else 1
+        threshold = integer.threshold.reshape(-1) / (scale * one)
+        layers.append(
+            replace(
+                layer,
+                weight=integer.weight / scale.reshape(-1, *[1] * (integer.weight.ndim - 1)),
+                alpha=_plain(1 - integer.i_decay / DECAY_UNIT),
+                beta=_plain(1 - integer.v_decay / DECAY_UNIT),
+                threshold=_plain(threshold) if layer.spiking else layer.threshold,
+            )
+        )
+    return replace(network, layers=tuple(layers))
 
 
-def _range_scale(layer: SynapticLayer, payload_one: int) -> np.ndarray:
-    """The largest scale at which weights and threshold fit their fields."""
-    peak = np.abs(_rows(layer)).max(1)
-    bound = WEIGHT_MAX / np.where(peak > 0, peak, peak.max())
-    if layer.spiking:
-        bound = np.minimum(bound, THRESHOLD_MAX / (layer.threshold * payload_one))
-    return _per_row(layer, bound)
+def _plain(values: np.ndarray) -> float | np.ndarray:
+    return values.reshape(-1) if values.size > 1 else float(values.item())
 
 
-def _reachable_scale(layer: SynapticLayer, largest_input: int) -> np.ndarray:
-    """The largest scale at which no input whatever wraps the current (nor moves a readout out of its range)."""
-    rows = _rows(layer)
-    memory = _decay(layer.alpha) / DECAY_UNIT * (1.0 if layer.spiking else _decay(layer.beta) / DECAY_UNIT)
-    limit = np.broadcast_to((THRESHOLD_MAX - 1) * memory / largest_input, len(rows))
-    with np.errstate(divide="ignore"):
-        scale = _per_row(layer, np.where(limit < 1, 0, limit / _one_sided(rows)))
-    # rounding moves the sums of weights a little: shrink until the rounded weights fit
-    while (over := _one_sided(_round(rows, scale)) > limit).any():
-        scale = np.where(over.any() if layer.spiking else over, 0.995 * scale, scale)
-    return scale
+def _payloads(network: Network, mode: str) -> tuple[int, int]:
+    """Payload of one fresh event, and the largest."""
+    return (network.payload_one, network.payload_max) if mode == "graded" else (1, 1)
 
 
-def _one_sided(rows: np.ndarray) -> np.ndarray:
-    """Of each row the sum of its positive or of its negative weights, whichever is larger in size."""
-    return np.maximum(np.maximum(rows, 0).sum(1), np.maximum(-rows, 0).sum(1))
+def _grid(wanted: Sequence[np.ndarray], bounds: Sequence[np.ndarray], bits: int, mode: str) -> Grid:
+    steps, scales = zip(*(chosen(w, b, bits) for w, b in zip(wanted, bounds, strict=True)), strict=True)
+    return Grid(bits, mode, steps, scales)
 
 
-def _round(rows: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Even integer weights at a scale ``[1]`` or ``[O]``."""
-    return np.clip(2 * np.rint(rows * scale[:, None] / 2), -WEIGHT_MAX, WEIGHT_MAX)
+def _build(network: Network, grid: Grid) -> IntegerNetwork:
+    one = _payloads(network, grid.input_mode)[0]
+    ones = [one] + [1] * (len(network.layers) - 1)
+    layers = [integer_layer(*x, grid.bits) for x in zip(network.layers, grid.scales, grid.steps, ones, strict=True)]
+    host = Host(
+        network.step_us,
+        network.tau_syn_us,
+        grid.input_mode,
+        network.payload_one,
+        network.payload_max,
+        tuple(scale * one for scale, one in zip(grid.scales, ones, strict=True)),
+        network.heads,
+    )
+    return IntegerNetwork(network.input_shape, tuple(layers), host)
 
 
-def _decay(factor: float | np.ndarray) -> np.ndarray:
-    """Decay factors per step as the chip's decays of 4096, int64."""
-    return np.rint(DECAY_UNIT * (1 - np.asarray(factor))).astype(np.int64)
-
-
-def _build(network: Network, scales: Sequence[np.ndarray], payload_one: int, host: Host) -> IntegerNetwork:
-    ones = [payload_one] + [1] * (len(scales) - 1)
-    layers = [integer_layer(*x) for x in zip(network.layers, scales, ones, strict=True)]
-    currents = tuple(s * one for s, one in zip(scales, ones, strict=True))
-    return IntegerNetwork(network.input_shape, tuple(layers), replace(host, scales=currents))
-
-
-def integer_layer(layer: SynapticLayer, scale: np.ndarray, payload_one: int = 1) -> IntegerLayer:
-    """One layer at the weight scale ``[1]`` or, row by row, ``[O]``; ``payload_one`` multiplies its threshold."""
-    weight = _round(_rows(layer), scale).astype(np.int64).reshape(layer.weight.shape)
-    threshold = np.rint(layer.threshold * scale[0] * payload_one) if layer.spiking else np.asarray(THRESHOLD_MAX)
+def integer_layer(
+    layer: SynapticLayer, scale: np.ndarray, step: int = 2, payload_one: int = 1, bits: int = 8
+) -> IntegerLayer:
+    """One layer at the weight scale ``[1]`` or, channel by channel, ``[O]``, and ``step`` units to a level;
+    ``payload_one`` multiplies its threshold."""
+    weight = (step * levels(rows(layer), scale, step, bits)).astype(np.int64).reshape(layer.weight.shape)
+    own = scale if len(scale) > 1 else scale[0]
+    threshold = np.rint(layer.threshold * own * payload_one) if layer.spiking else np.asarray(THRESHOLD_MAX)
 
     def spread(values: np.ndarray) -> np.ndarray:
         """One number, or one for each channel, as it broadcasts over the neurons."""
@@ -182,8 +224,8 @@ def integer_layer(layer: SynapticLayer, scale: np.ndarray, payload_one: int = 1)
         weight,
         layer.shape_in,
         layer.shape_out,
-        spread(_decay(layer.alpha)),
-        spread(_decay(layer.beta)),
+        spread(decay(layer.alpha)),
+        spread(decay(layer.beta)),
         spread(np.minimum(threshold, THRESHOLD_MAX).astype(np.int64)),
         stride=layer.stride,
         padding=layer.padding,
