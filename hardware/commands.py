@@ -13,12 +13,15 @@ from snnface.files import file_sha256, write_json
 
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Trained weights, NAME.safetensors.")],
-    out: Annotated[Path, typer.Option(help="The network file to write (NAME.net).")],
+    out: Annotated[Path | None, typer.Option(help="The network file to write (NAME.net).")] = None,
     to: Annotated[str, typer.Option(help="The format: lava.")] = "lava",
     calibration: Annotated[
         Path | None, typer.Option(help="A data set whose clips bound the currents (no labels are read).")
     ] = None,
     clips: Annotated[int, typer.Option(min=1, help="How many clips to calibrate on.")] = 32,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Instead of --out: a folder with all that runs the network elsewhere.")
+    ] = None,
 ) -> dict[str, Any]:
     """Quantise a checkpoint to 8 bits and write it for Lava: NAME.net (graded input) and NAME.unary.net.
 
@@ -26,6 +29,18 @@ def export(
 
     snnface export out/demo/model.safetensors --out out/demo/model.net --calibration out/demo/train.h5
     """
+    if bundle is not None:
+        from snnface.hardware.bundle.make import make
+
+        return make(
+            bundle,
+            checkpoint,
+            calibration,
+            clips,
+            lambda file, form: export(checkpoint, file, form, calibration, clips),
+        )
+    if out is None:
+        raise InputError("snnface export", "has no file to write", "Add --out NAME.net or --bundle FOLDER")
     from snnface import checkpoint as checkpoints
     from snnface.hardware import manifest
     from snnface.hardware.inputs import read_clips
