@@ -297,12 +297,12 @@ def test_noise_is_as_smooth_as_its_gaussian(sigma) -> None:
 
 
 def test_the_skull_follows_its_profile_without_overshoot() -> None:
-    heights = shape._PROFILE[:, 0]
-    assert np.array(shape._profile(heights)) == pytest.approx(shape._PROFILE[:, 1:].T)
+    heights = shape.PROFILE[:, 0]
+    assert np.array(shape._profile(heights)) == pytest.approx(shape.PROFILE[:, 1:].T)
     fine = np.array(shape._profile(np.linspace(heights[0], heights[-1], 999)))
     parts = np.searchsorted(heights, np.linspace(heights[0], heights[-1], 999)[1:-1], "right") - 1
-    low = np.minimum(shape._PROFILE[:-1, 1:], shape._PROFILE[1:, 1:]).T[:, parts]
-    high = np.maximum(shape._PROFILE[:-1, 1:], shape._PROFILE[1:, 1:]).T[:, parts]
+    low = np.minimum(shape.PROFILE[:-1, 1:], shape.PROFILE[1:, 1:]).T[:, parts]
+    high = np.maximum(shape.PROFILE[:-1, 1:], shape.PROFILE[1:, 1:]).T[:, parts]
     assert ((fine[:, 1:-1] >= low - 1e-9) & (fine[:, 1:-1] <= high + 1e-9)).all()
 
 

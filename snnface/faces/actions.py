@@ -11,8 +11,8 @@ from functools import cache
 
 import numpy as np
 
+from snnface.faces.curves import gauss, smoothstep
 from snnface.faces.mesh import CAVITY, EYE_HALF_WIDTH, EYE_S, MOUTH_HALF_WIDTH, MOUTH_Y, TEETH_LOW, template
-from snnface.faces.shape import gauss, smoothstep
 
 #: Actions with a left and a right muscle; then those with one amplitude.
 PAIRED = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 20)
@@ -26,8 +26,8 @@ CHANNEL_INDEX = {c: i for i, c in enumerate(CHANNELS)}
 JAW_PIVOT = np.array([0.0, -1.5, 0.5])
 JAW_DEGREES = {26: 11.0, 27: 24.0}
 # How far each action moves the upper and the lower lid margin (cm) at full intensity.
-LID_UPPER = {4: -0.16, 5: 0.40, 6: -0.12, 7: -0.30, 9: -0.15}
-LID_LOWER = {6: 0.30, 7: 0.42, 9: 0.16, 12: 0.10}
+LID_UPPER = {4: -0.16, 5: 0.42, 6: -0.10, 7: -0.30, 9: -0.15}
+LID_LOWER = {6: 0.40, 7: 0.42, 9: 0.16, 12: 0.10}
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,10 @@ def _mirrored_fields(a: np.ndarray, y: np.ndarray, up: np.ndarray) -> dict[int, 
     f[2] = pull((4.6, 2.4), (1.25, 1.1), (0.05, 1.0, 0.05)) + pull((4.6, 4.4), (1.6, 1.2), (0, 0.4, 0))
     f[4] = pull((1.5, 2.2), (1.3, 1.0), (-0.45, -0.75, 0.22)) + pull((3.9, 2.3), (1.3, 0.9), (-0.2, -0.5, 0.1))
     f[6] = (
-        pull((4.3, -2.3), (1.7, 1.2), (0.0, 0.95, 0.6))
-        + pull((5.3, -0.2), (0.9, 0.9), (-0.4, 0.05, 0.15))
-        + pull((4.9, 2.1), (0.9, 0.8), (-0.05, -0.32, 0))
+        pull((4.3, -2.3), (1.8, 1.2), (0.0, 1.25, 0.85))
+        + pull((5.3, -0.2), (0.9, 0.9), (-0.5, 0.05, 0.2))
+        + pull((4.9, 2.1), (1.0, 0.8), (-0.05, -0.45, 0))
+        + pull((2.6, -4.6), (0.9, 1.0), (0.15, 0.30, 0.15))
     )
     f[7] = pull((3.2, -0.9), (1.2, 0.45), (-0.05, 0.16, 0.12)) + pull((5.0, 0.0), (0.5, 0.5), (-0.12, 0, 0))
     f[9] = (
@@ -118,7 +119,12 @@ def _mirrored_fields(a: np.ndarray, y: np.ndarray, up: np.ndarray) -> dict[int, 
         + pull((3.8, -4.3), (1.3, 1.3), (0.2, 0.55, 0.5))
         - (lip * near_low)[:, None] * np.array([0.0, 0.12, 0.0])
     )
-    f[14] = pull((2.7, MOUTH_Y), (0.8, 0.8), (0.75, 0.10, -0.8)) + pull((3.7, -7.0), (0.6, 1.1), (-0.1, 0, 0.35))
+    f[14] = (
+        pull((2.6, MOUTH_Y), (0.9, 0.8), (0.95, 0.16, -1.15))
+        + pull((3.9, -7.0), (0.6, 1.2), (-0.35, 0, 0.55))
+        + (lip * near_up * near_low)[:, None] * np.array([0.0, 0.0, -0.12])
+        - (0.22 * red)[:, None] * np.array([0.0, 1.0, 0.0])
+    )
     f[15] = pull((2.45, MOUTH_Y - 0.1), (0.85, 1.0), (0.22, -1.05, -0.1)) + pull(
         (2.9, -8.8), (0.9, 0.8), (0.1, -0.3, 0.25)
     )
@@ -130,25 +136,14 @@ def _mirrored_fields(a: np.ndarray, y: np.ndarray, up: np.ndarray) -> dict[int, 
         + (gauss(a, d, (0.0, 0.2), (1.5, 0.6)) * up)[:, None] * np.array([0, 0.42, 0.25])
         + pull((2.5, -7.3), (0.6, 0.8), (0, -0.25, 0))
     )
-    f[23] = np.stack(
-        [
-            -0.30
-            * a
-            / 2.5
-            * np.exp(-0.5 * (d / 0.9) ** 2)
-            * (a < 4)
-            * np.exp(-0.5 * (np.maximum(a - 2.5, 0) / 0.6) ** 2)
-            * 2.5,
-            -0.40 * red,
-            0.30 * lip * np.exp(-0.5 * (d / 0.6) ** 2),
-        ],
-        1,
-    )
+    # The ring of the mouth drawn tight: narrow, thin, a little forward. Pressed lips stay wide and turn inwards.
+    inwards = np.minimum(a, 2.6) * np.exp(-0.5 * (d / 0.9) ** 2 - 0.5 * (np.maximum(a - 2.6, 0) / 0.7) ** 2)
+    f[23] = np.stack([-0.40 * inwards, -0.42 * red, 0.42 * lip * np.exp(-0.5 * (d / 0.8) ** 2)], 1)
     f[24] = np.stack(
-        [0.12 * gauss(a, d, (2.4, 0.0), (0.8, 0.7)), -0.62 * red, -0.45 * lip * np.exp(-0.5 * (d / 0.5) ** 2)], 1
+        [0.16 * gauss(a, d, (2.4, 0.0), (0.8, 0.7)), -0.70 * red, -0.55 * lip * np.exp(-0.5 * (d / 0.5) ** 2)], 1
     )
-    f[24] += pull((0.0, MOUTH_Y - 1.5), (1.7, 0.45), (0, 0.12, 0.25)) + pull(
-        (0.0, MOUTH_Y + 1.2), (1.5, 0.4), (0, -0.1, 0.2)
+    f[24] += pull((0.0, MOUTH_Y - 1.6), (2.0, 0.5), (0, 0.30, 0.38)) + pull(
+        (0.0, MOUTH_Y + 1.3), (1.8, 0.45), (0, -0.2, 0.30)
     )
     f[25] = np.stack([zero, lip * (0.30 * up * near_up - 0.62 * low * near_low), zero], 1)
     narrow = -0.16 * np.exp(-0.5 * (d / 1.6) ** 2) * np.where(a < 3, a, 3 * np.exp(-0.5 * ((a - 3) / 1.5) ** 2))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from snnface.faces.mesh import BODY, CAVITY, EAR, EYE, HAIR, TEETH_LOW, TEETH_UP, Template
-from snnface.faces.texture import PATCH, PATCHES, S_RANGE, SIZE, Y_RANGE
+from snnface.faces.texture import PATCH, PATCHES, SIZE, Y_RANGE, column_share
 
 
 def skin_place(s: np.ndarray, y: np.ndarray) -> np.ndarray:
     """``[N, 2]`` column and row (texels of the full atlas, 0 at the first texel's edge) of points of the template."""
     uv = np.zeros((len(s), 2))
-    uv[:, 0] = (np.clip(s, -12.3, 12.3) + S_RANGE) / (2 * S_RANGE) * SIZE
+    uv[:, 0] = column_share(s) * SIZE
     uv[:, 1] = (y - Y_RANGE[0]) / (Y_RANGE[1] - Y_RANGE[0]) * SIZE
     return uv
 
@@ -28,7 +28,7 @@ def texture_coordinates(t: Template) -> np.ndarray:
     # Folded vertices keep to their own lip or lid, away from the dark seam between them.
     fold = t.skin & (t.depth > 0) & (t.y < -5)
     uv[fold, 1] -= t.side[fold] * 5.0
-    names = {EYE: "eye", TEETH_UP: "teeth", TEETH_LOW: "teeth", CAVITY: "dark", EAR: "neck", HAIR: "hair"}
+    names = {EYE: "eye", TEETH_UP: "teeth", TEETH_LOW: "teeth", CAVITY: "dark", EAR: "ear", HAIR: "hair"}
     for part, name in names.items():
         k = t.part == part
         x, y = in_disc(t.s[k], t.y[k]) if name == "eye" else (t.s[k], t.y[k])

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnface.faces.actions import CHANNEL_INDEX, JAW_PIVOT, LID_LOWER, LID_UPPER, action_fields
+from snnface.faces.curves import gauss, smoothstep
 from snnface.faces.identity import draw_identity
 from snnface.faces.mesh import BODY, CAVITY, EYE, HAIR, TEETH_LOW, TEETH_UP, template
 from snnface.faces.motion import State
-from snnface.faces.shape import EYE_RADIUS, gauss, rest_geometry, smoothstep
+from snnface.faces.shape import EYE_RADIUS, rest_geometry
 from snnface.faces.texture import SIZE, texture_atlas
 
 

@@ -9,14 +9,18 @@ from functools import cache
 
 import numpy as np
 
+from snnface.faces.curves import gauss, smoothstep
 from snnface.faces.identity import Identity
 from snnface.faces.mesh import EYE_S, MOUTH_Y
-from snnface.faces.shape import gauss, hair_mask, smoothstep
+from snnface.faces.shape import beard_mask, hair_mask
 
-#: Texels a side of the skin, and the strip beside it: eye, teeth, dark, cloth, hair, neck (64 texels each).
+#: Texels a side of the skin, and the strip beside it (64 texels a patch).
 SIZE, PATCH = 512, 64
-S_RANGE, Y_RANGE = 12.5, (13.5, -14.5)
-PATCHES = ("eye", "teeth", "dark", "cloth", "hair", "neck")
+PATCHES = ("eye", "teeth", "dark", "cloth", "hair", "neck", "ear")
+#: Heights of the first and the last row. Columns are even up to the temples, and coarser around the back, which ends
+#: at half the circumference; shares of half the texture.
+Y_RANGE = (13.5, -14.5)
+_COLUMNS = np.array([(0.0, 0.0), (8.6, 0.7), (24.0, 1.0)])
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,17 @@ class Wrinkles:
     starts: np.ndarray
 
 
+def column_share(s: np.ndarray) -> np.ndarray:
+    """Where along the texture's width (0 to 1) a place ``s`` of the template lies."""
+    return 0.5 + 0.5 * np.sign(s) * np.interp(np.abs(s), *_COLUMNS.T)
+
+
 def template_grid(size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
     """Template coordinates s ``[1, size]`` and y ``[size, 1]``, float32, of the texels' centres."""
-    share = (np.arange(size, dtype=np.float32) + 0.5) / size
-    return (share * 2 * S_RANGE - S_RANGE)[None], (Y_RANGE[0] + share * (Y_RANGE[1] - Y_RANGE[0]))[:, None]
+    share = (np.arange(size) + 0.5) / size
+    s = np.sign(share - 0.5) * np.interp(np.abs(2 * share - 1), *_COLUMNS[:, ::-1].T)
+    y = Y_RANGE[0] + share * (Y_RANGE[1] - Y_RANGE[0])
+    return s[None].astype(np.float32), y[:, None].astype(np.float32)
 
 
 def line(x: np.ndarray, y: np.ndarray, path: list[tuple[float, float]], width: float) -> np.ndarray:
@@ -94,27 +105,29 @@ def _folds() -> tuple[np.ndarray, np.ndarray]:
     """Depth ``[512, 512]`` of the shadows and creases that all faces have, and of what age adds to them."""
     s, y = template_grid()
     a, d = np.abs(s), y - MOUTH_Y
-    all_have = 0.20 * gauss(a, y, (EYE_S - 0.6, 0.5), (1.5, 0.7)) + 0.16 * gauss(
-        a, y, (EYE_S - 0.4, -0.9), (1.2, 0.35)
+    all_have = 0.16 * gauss(a, y, (EYE_S - 0.8, 0.5), (1.3, 0.6)) + 0.12 * gauss(
+        a, y, (EYE_S - 0.6, -0.8), (1.2, 0.35)
     )
-    all_have += 0.16 * gauss(a, y, (1.0, 0.4), (0.35, 1.0)) + 0.22 * gauss(a, d, (0, -1.55), (1.2, 0.28))
-    all_have += 0.22 * gauss(a, y, (0, -5.25), (1.1, 0.28)) + 0.08 * gauss(a, y, (0.0, -5.9), (0.18, 0.5))
-    beside_mouth = line(a, y, [(1.55, -4.3), (2.3, -5.4), (2.9, -6.7)], 0.16)
+    all_have += 0.20 * gauss(a, y, (1.35, 0.3), (0.35, 0.8)) + 0.20 * gauss(a, d, (0, -1.6), (1.2, 0.28))
+    all_have += 0.30 * gauss(a, y, (0, -5.2), (1.0, 0.22)) + 0.10 * gauss(a, y, (0.0, -5.9), (0.2, 0.5))
+    beside_mouth = line(a, y, [(1.6, -4.4), (2.3, -5.4), (2.9, -6.7)], 0.16)
     below_eye = line(a, y, [(1.9, -0.8), (2.6, -1.25), (3.6, -1.3)], 0.12)
-    all_have += 0.10 * beside_mouth + 0.1 * below_eye
-    all_have += 0.38 * line(a, y, [(1.35, -3.6), (1.68, -4.2), (1.55, -4.85)], 0.13)
-    all_have += 0.40 * line(a, y, [(1.75, 0.45), (2.6, 0.85), (3.8, 0.85), (4.8, 0.35)], 0.08)
-    age = 0.28 * beside_mouth + 0.12 * below_eye
-    for h in (4.0, 5.0, 5.9):
-        age += 0.08 * line(a, y, [(0, h), (2.5, h + 0.15), (4.5, h - 0.15)], 0.09)
-    return all_have, age
+    all_have += 0.10 * beside_mouth + 0.08 * below_eye
+    all_have += 0.34 * line(a, y, [(1.45, -3.5), (1.75, -4.2), (1.55, -4.85)], 0.13)
+    all_have += 0.46 * line(a, y, [(1.75, 0.50), (2.6, 0.92), (3.8, 0.92), (4.8, 0.40)], 0.075)
+    age = 0.40 * beside_mouth + 0.25 * below_eye + 0.22 * line(a, y, [(2.6, -7.3), (2.9, -8.4), (2.8, -9.4)], 0.14)
+    for h in (3.9, 4.8, 5.7):
+        age += 0.20 * line(a, y, [(0, h), (2.5, h + 0.15), (4.5, h - 0.15)], 0.10)
+    for k in (-1.2, -0.3, 0.6):
+        age += 0.22 * line(a, y, [(5.0, 0.2 * k), (6.3, 0.55 * k)], 0.07)
+    return all_have, age + 0.22 * line(a, y, [(0.45, 2.7), (0.5, 1.7)], 0.10)
 
 
-def _window(low: float, high: float, width: float = S_RANGE) -> tuple[slice, slice]:
+def _window(low: float, high: float, width: float = 24.0) -> tuple[slice, slice]:
     """Rows and columns of the skin's texels between two heights ``low`` < y < ``high``, closer than ``width`` to the
     midline (cm)."""
     top, bottom = (int((y - Y_RANGE[0]) / (Y_RANGE[1] - Y_RANGE[0]) * SIZE) for y in (high, low))
-    half = int(width / (2 * S_RANGE) * SIZE)
+    half = int((column_share(np.array(width)) - 0.5) * SIZE)
     return slice(max(top, 0), min(bottom, SIZE)), slice(SIZE // 2 - half, SIZE // 2 + half)
 
 
@@ -124,8 +137,9 @@ def skin_texture(who: Identity) -> np.ndarray:
     s, y = template_grid()
     a = np.abs(s)
     shape = (SIZE, SIZE)
-    skin, hair = who.skin.astype(np.float32), who.hair.astype(np.float32)
-    tone = 1 + 0.05 * noise(rng, shape, 22) + 0.045 * noise(rng, shape, 3.5) + 0.03 * noise(rng, shape, 1.5)
+    skin = who.skin.astype(np.float32)
+    tone = 1 + 0.045 * noise(rng, shape, 22) + (0.012 + 0.014 * who.age) * noise(rng, shape, 3.5)
+    tone += 0.018 * noise(rng, shape, 1.2)
     spots = noise(rng, shape, 1.8)
     for _ in range(int(rng.integers(0, 4))):
         at, w = (rng.uniform(-6, 6), rng.uniform(-9, 6)), rng.uniform(0.08, 0.14)
@@ -133,17 +147,24 @@ def skin_texture(who: Identity) -> np.ndarray:
     all_have, age = _folds()
     tone *= 1 - np.clip(all_have + who.age * age, 0, 0.8)
     img = skin[:, None, None] * tone
-    red = 0.35 * gauss(a, y, (4.2, -3.2), (1.7, 1.5)) + 0.35 * gauss(a, y, (0, -4.3), (1.2, 0.8))
-    img *= _tinted(red, (0.0, 0.30, 0.30))
+    red = 0.40 * gauss(a, y, (4.2, -3.0), (1.7, 1.4)) + 0.40 * gauss(a, y, (0, -4.2), (1.2, 0.8))
+    img *= _tinted(red + 0.15 * gauss(a, y, (EYE_S, -0.6), (1.6, 0.6)), (0.0, 0.25, 0.28))
     img *= _tinted(who.freckles * 0.45 * smoothstep(spots, 1.2, 2.2) * (y < 3), (0.6, 0.9, 1.0))
-    _paint_stubble(who, img, rng)
     _paint_mouth(who, img, rng)
+    _paint_beard(who, img, rng)
     _paint_eyes_and_nose(who, img, rng)
     if who.hair_length:
-        edge = hair_mask(who, s, y + 0.22 * noise(rng, shape, (6.0, 1.2)), 0.3)
-        strands = np.clip(1 + 0.30 * noise(rng, shape, (14.0, 1.3)) + 0.12 * noise(rng, shape, 12), 0.3, 2)
-        _mix(img, hair[:, None, None] * strands, edge)
+        ragged = y + 0.13 * noise(rng, shape, (7.0, 0.9)) + 0.14 * noise(rng, shape, 6.0)
+        edge = hair_mask(who, s, ragged, (-0.35, 0.35) if who.fringe else (-0.7, 0.5))
+        _mix(img, _strands(who, rng, shape, y), edge)
     return np.clip(img, 0.004, 1.0)
+
+
+def _strands(who: Identity, rng: np.random.Generator, shape: tuple[int, int], y: np.ndarray) -> np.ndarray:
+    """Combed hair ``[3, H, W]``: locks of strands, and the sheen of the crown."""
+    locks = 1 + 0.20 * noise(rng, shape, (16.0, 1.2)) + 0.16 * noise(rng, shape, (26.0, 4.0))
+    sheen = 1 + 0.35 * np.exp(-0.5 * ((y - 8.2 - 0.3 * noise(rng, shape, (4.0, 3.0))) / 0.9) ** 2)
+    return np.asarray(who.hair.astype(np.float32)[:, None, None] * np.clip(locks, 0.35, 1.8) * sheen)
 
 
 def _part(img: np.ndarray, window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -152,27 +173,39 @@ def _part(img: np.ndarray, window: tuple[slice, slice]) -> tuple[np.ndarray, np.
     return img[:, *window], np.abs(s[:, window[1]]), y[window[0]]
 
 
-def _paint_stubble(who: Identity, img: np.ndarray, rng: np.random.Generator) -> None:
-    if not who.stubble:
+def _paint_beard(who: Identity, img: np.ndarray, rng: np.random.Generator) -> None:
+    """Stubble around the mouth and along the jaw, and the hair of a grown beard."""
+    if not (who.stubble or who.beard):
         return
-    part, a, y = _part(img, _window(-12.4, -2.5))
-    beard = smoothstep(-y, 6.6, 8.2) * smoothstep(a + 0.25 * (y + 8), -9, -1)
-    beard = beard + 0.9 * gauss(a, y - MOUTH_Y, (0.8, 1.1), (1.4, 0.3))
-    beard = np.clip(beard + smoothstep(a, 6.5, 8.5) * smoothstep(-y, 3.0, 6.0), 0, 1)
-    grain = np.clip(0.75 + 0.3 * noise(rng, beard.shape, 1.0), 0, 1)
-    _mix(part, (who.hair * 0.8 + who.skin * 0.1).astype(np.float32), np.clip(who.stubble * beard * grain, 0, 0.9))
+    part, a, y = _part(img, _window(-12.6, 1.0, 10.5))
+    d = y - MOUTH_Y
+    shaved = smoothstep(-y, 6.8, 8.6) * smoothstep(a + 0.25 * (y + 8), -9, -1) + 0.9 * gauss(
+        a, d, (0.8, 1.2), (1.6, 0.3)
+    )
+    sides = smoothstep(a, 6.5, 8.5) * smoothstep(-y, 3.0, 6.0) * (1 - smoothstep(a, 8.6, 10.2))
+    shaved = np.clip(shaved + sides, 0, 1) * (1 - _red(who, a, d))
+    grain = np.clip(0.75 + 0.3 * noise(rng, shaved.shape, 1.0), 0, 1)
+    _mix(part, (who.hair * 0.8 + who.skin * 0.1).astype(np.float32), np.clip(who.stubble * shaved * grain, 0, 0.9))
+    if who.beard:
+        grown = beard_mask(who, a, y + 0.14 * noise(rng, shaved.shape, (3.0, 1.2))) * (1 - _red(who, a, d))
+        locks = np.clip(1 + 0.30 * noise(rng, shaved.shape, (4.0, 0.9)), 0.3, 1.8)
+        _mix(part, 0.9 * who.hair.astype(np.float32)[:, None, None] * locks, smoothstep(grown, 0.15, 0.6) * 0.95)
+
+
+def _red(who: Identity, a: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """The red of the lips, 0..1, at the distance ``a`` from the midline and the height ``d`` over their line."""
+    full = 1 + 0.22 * who.shape["lip_fullness"]
+    taper = np.clip(1 - (a / 2.52) ** 2, 0, 1)
+    notch = 1 - 0.22 * np.exp(-((a / 0.35) ** 2)) + 0.10 * np.exp(-(((a - 0.65) / 0.4) ** 2))
+    bow, lower = 0.66 * full * taper**0.8 * notch, 0.88 * full * taper**0.6
+    above, below = 1 - smoothstep(d - bow, -0.08, 0.08), 1 - smoothstep(-d - lower, -0.12, 0.10)
+    return np.where(d >= 0, above, below) * (a < 2.55)
 
 
 def _paint_mouth(who: Identity, img: np.ndarray, rng: np.random.Generator) -> None:
     part, a, y = _part(img, _window(MOUTH_Y - 2.2, MOUTH_Y + 1.6, 3.4))
     d = y - MOUTH_Y
-    full = 1 + 0.22 * who.shape["lip_fullness"]
-    taper = np.clip(1 - (a / 2.52) ** 2, 0, 1)
-    bow = (
-        0.66 * full * taper**0.8 * (1 - 0.22 * np.exp(-((a / 0.35) ** 2)) + 0.10 * np.exp(-(((a - 0.65) / 0.4) ** 2)))
-    )
-    lower = 0.88 * full * taper**0.6
-    red = np.where(d >= 0, 1 - smoothstep(d - bow, -0.08, 0.08), 1 - smoothstep(-d - lower, -0.12, 0.10)) * (a < 2.55)
+    red = _red(who, a, d)
     grain = 1 + 0.06 * noise(rng, red.shape, (4.0, 1.0))
     shade = np.where(d >= 0, 0.80, 1.02 - 0.12 * np.abs(d + 0.45))
     _mix(part, who.lips.astype(np.float32), 0.88 * red)
@@ -186,8 +219,8 @@ def _paint_eyes_and_nose(who: Identity, img: np.ndarray, rng: np.random.Generato
     """Nostrils, lashes and brows."""
     hair = who.hair.astype(np.float32)
     part, a, y = _part(img, _window(-6.5, -3.8, 2.5))
-    at = (0.58 * (1 + 0.13 * who.shape["nose_width"]), -4.98 - 0.2 * who.shape["nose_length"])
-    part *= 1 - 0.85 * np.clip(1.4 * gauss(a, y, at, (0.3, 0.13)), 0, 1)
+    at = (0.62 * (1 + 0.13 * who.shape["nose_width"]), -4.92 * (1 + 0.05 * who.shape["nose_length"]))
+    part *= 1 - 0.88 * np.clip(1.5 * gauss(a, y, at, (0.30, 0.13)), 0, 1)
     part, a, y = _part(img, _window(-0.2, 0.4, 5.0))
     lash = smoothstep(y, -0.07, 0.02) * (1 - smoothstep(y, 0.10, 0.26)) + 0.45 * smoothstep(y, -0.13, -0.04) * (y < 0)
     _mix(part, hair * 0.25, 0.92 * lash * np.clip(1 - ((a - EYE_S) / 1.55) ** 2, 0, 1) ** 0.3)
@@ -195,7 +228,7 @@ def _paint_eyes_and_nose(who: Identity, img: np.ndarray, rng: np.random.Generato
     taper = smoothstep(a, 0.85, 1.5) * (1 - smoothstep(a, 4.2, 5.6))
     half = who.brow_thickness * (0.35 + 0.65 * (1 - smoothstep(a, 2.2, 5.4))) + 0.02
     brow = taper * (1 - smoothstep(np.abs(y - brow_line(who, a)) / half, 0.6, 1.25))
-    brow = brow * np.clip(1 + 0.35 * noise(rng, brow.shape, (2.4, 0.8)), 0.3, 1.1)
+    brow = brow * np.clip(1 + 0.22 * noise(rng, brow.shape, (2.6, 0.8)), 0.5, 1.1)
     _mix(part, hair * 0.55, np.clip(who.brow_density * brow, 0, 1))
 
 
@@ -219,18 +252,30 @@ def _patches(who: Identity) -> np.ndarray:
     _mix(eye, np.full(3, 1.0), gauss(x, y, (-0.12, 0.14), (0.06, 0.06)))
     gaps = np.abs(np.mod(x * 4.5, 1.0) - 0.5) * 2
     teeth = plain((0.72, 0.68, 0.58)) * (1 - 0.45 * smoothstep(gaps, 0.80, 1.0) - 0.15 * np.abs(y) - 0.45 * x**2)
+    inside = plain((0.030, 0.010, 0.010))
+    _mix(inside, np.array((0.30, 0.09, 0.09)), np.clip(1.2 * gauss(x, y, (0, -0.62), (0.45, 0.32)), 0, 1))
     shape = (PATCH, PATCH)
     patches = {
         "eye": eye,
         "teeth": teeth,
-        "dark": plain((0.035, 0.012, 0.012)),
+        "dark": inside,
         "cloth": plain(who.cloth) * (1 + 0.08 * noise(rng, shape, 1.0)),
         "hair": plain(who.hair) * np.clip(1 + 0.3 * noise(rng, shape, (9.0, 1.0)), 0.3, 2),
-        "neck": plain(who.skin) * (1 + 0.04 * noise(rng, shape, 4.0)),
+        "neck": plain(who.skin) * (1 + 0.03 * noise(rng, shape, 4.0)),
+        "ear": _ear(who, x, y),
     }
     strip = np.zeros((3, SIZE, PATCH), np.float32)
     strip[:, : len(PATCHES) * PATCH] = np.concatenate([patches[name] for name in PATCHES], 1)
     return np.clip(strip, 0.004, 1.0)
+
+
+def _ear(who: Identity, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The shell of the ear ``[3, PATCH, PATCH]``, x from the head to the rim, y up: dark hollow, bright ridges."""
+    shade = 1 - 0.62 * np.clip(gauss(x, y, (-0.42, -0.12), (0.30, 0.30)) * 1.2, 0, 1)
+    groove = np.exp(-0.5 * ((np.hypot(x + 0.65, 0.95 * y) - 1.12) / 0.09) ** 2) * smoothstep(y, -0.6, 0.0)
+    fork = line(x, y, [(0.05, -0.55), (0.18, 0.05), (-0.25, 0.55)], 0.10)
+    shade *= (1 - 0.42 * groove) * (1 + 0.15 * fork) * (1 - 0.3 * smoothstep(-x, 0.75, 1.0) * (y > 0.2))
+    return np.asarray((who.skin * (1.0, 0.88, 0.86)).astype(np.float32)[:, None, None] * shade.astype(np.float32))
 
 
 def texture_atlas(who: Identity) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from snnface.faces import render
+from snnface.faces.curves import smoothstep
 from snnface.faces.identity import Identity, draw_identity
 from snnface.faces.linear import kernels
 from snnface.faces.linear.fields import BLINK, COUNT, LID_CHANNELS, LOOK, SEAL
@@ -18,7 +19,7 @@ from snnface.faces.linear.topology import DARK, EYE, PLAIN, SKIN, TEETH, Topolog
 from snnface.faces.model import painted_atlas, shrunk_coordinates, skin_rows, skin_shade
 from snnface.faces.motion import State
 from snnface.faces.scene import Scene
-from snnface.faces.shape import hair_mask, smoothstep
+from snnface.faces.shape import hair_height
 from snnface.faces.texture import Wrinkles
 from snnface.faces.wrinkles import wrinkle_layers
 
@@ -135,14 +136,12 @@ def _around_eyes(head: Head, rest: np.ndarray, centres: np.ndarray) -> np.ndarra
 
 
 def _grow_hair(head: Head, rest: np.ndarray, who: Identity) -> None:
-    """Lift the skin of ``rest`` [V, 3] where hair grows."""
+    """Lift the skin of ``rest`` [V, 3] where hair and beard grow."""
     t = head.topology
     normals = np.empty(rest.shape, np.float32)
     render.find_normals(rest.astype(np.float32), t.mesh.smooth, normals)
     normals[t.mesh.copies] = normals[t.mesh.originals]
-    mask = hair_mask(who, t.s, t.y, 0.8) * (t.kind == SKIN)
-    wave = 1 + 0.12 * np.sin(1.9 * t.s + 0.7 * t.y + who.number) * np.sin(1.1 * t.y)
-    rest += normals * (who.hair_thickness * mask * wave)[:, None]
+    rest += normals * (hair_height(who, t.s, t.y) * (t.kind == SKIN))[:, None]
 
 
 def _occlusion(t: Topology, rest: np.ndarray) -> np.ndarray:

@@ -9,13 +9,13 @@ import numpy as np
 from snnface.errors import InputError
 from snnface.faces import render
 from snnface.faces.atlas import in_disc, patch_place, skin_place
+from snnface.faces.curves import smoothstep
 from snnface.faces.landmarks import facing_points
 from snnface.faces.linear.bases import Bases
 from snnface.faces.linear.contour import contour_rows
 from snnface.faces.linear.unroll import frame_of, off_the_seam, on_template
 from snnface.faces.mesh import MOUTH_Y
 from snnface.faces.person import Mesh
-from snnface.faces.shape import smoothstep
 
 #: Kinds of surface; each has its own place in the atlas.
 SKIN, PLAIN, CLOTH, TEETH, DARK, EYE = range(6)
