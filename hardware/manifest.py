@@ -13,7 +13,7 @@ from snnface.errors import InputError
 from snnface.files import file_sha256, read_json, write_json
 from snnface.hardware.integer import Host, IntegerNetwork
 from snnface.hardware.netx import read_net, write_net
-from snnface.network import Head
+from snnface.network import Head, Settling
 
 
 def path_of(net: str | Path) -> Path:
@@ -60,13 +60,30 @@ def save(
             }
             for layer, scale in zip(network.layers, host.scales, strict=True)
         ],
-        "heads": {
-            name: {"start": h.start, "stop": h.stop, "scale": h.scale.tolist(), "offset": h.offset.tolist()}
-            for name, h in host.heads.items()
-        },
+        "heads": {name: _described(head) for name, head in host.heads.items()},
     }
     write_json(path_of(path), manifest)
     return path_of(path)
+
+
+def _described(head: Head) -> dict[str, Any]:
+    """A head in JSON; what it is divided by while it settles, where there is such a thing."""
+    described = {"start": head.start, "stop": head.stop, "scale": head.scale.tolist(), "offset": head.offset.tolist()}
+    if head.settling is None:
+        return described
+    alpha, beta = (np.asarray(decay).tolist() for decay in (head.settling.alpha, head.settling.beta))
+    return described | {"settling": {"alpha": alpha, "beta": beta, "prior": head.settling.prior}}
+
+
+def _head(described: dict[str, Any]) -> Head:
+    settling = described.get("settling")
+    return Head(
+        int(described["start"]),
+        int(described["stop"]),
+        np.asarray(described["scale"]),
+        np.asarray(described["offset"]),
+        settling and Settling(np.asarray(settling["alpha"]), np.asarray(settling["beta"]), float(settling["prior"])),
+    )
 
 
 def load(path: str | Path) -> IntegerNetwork:
@@ -88,10 +105,7 @@ def load(path: str | Path) -> IntegerNetwork:
             int(content["payload_one"]),
             int(content["payload_max"]),
             tuple(np.asarray(layer["scale"], np.float64) for layer in content["layers"]),
-            {
-                name: Head(int(h["start"]), int(h["stop"]), np.asarray(h["scale"]), np.asarray(h["offset"]))
-                for name, h in content["heads"].items()
-            },
+            {name: _head(description) for name, description in content["heads"].items()},
         )
         names = [str(layer["name"]) for layer in content["layers"]]
         input_shape = tuple(int(n) for n in content["input_shape"])

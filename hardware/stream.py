@@ -18,8 +18,9 @@ from snnface.engine import streams
 from snnface.engine.library import library
 from snnface.errors import InputError
 from snnface.hardware.fixed_point import check_range, payloads, simulator
-from snnface.hardware.integer import DECAY_UNIT, STATE_LIMIT, STATE_SHIFT, Host, IntegerNetwork
+from snnface.hardware.integer import STATE_LIMIT, STATE_SHIFT, Host, IntegerLayer, IntegerNetwork
 from snnface.hardware.manifest import load
+from snnface.hardware.native import Neurons, neurons
 from snnface.stream import StreamState, Tick, feed, read_heads
 
 
@@ -29,9 +30,11 @@ class FixedStream:
     def __init__(self, network: IntegerNetwork, where: object = "network") -> None:
         if network.host is None or len(network.input_shape) != 3:
             raise InputError(where, "has no manifest beside it", "Stream a network that snnface export wrote")
-        if any(layer.delay is not None for layer in network.layers):
+        if not all(map(_plain, network.layers)):
             raise InputError(
-                where, "has synaptic delays, which a stream's state does not hold", "Use snnface simulate"
+                where,
+                "has synaptic delays or recurrent weights, and a stream's state does not hold spikes on their way",
+                "Use snnface simulate",
             )
         self.network, self.host = network, network.host
         channels, height, width = network.input_shape
@@ -77,7 +80,7 @@ class FixedStream:
             values = values / (self.host.scales[-1] * (1 << STATE_SHIFT))
         layers = zip(self._state.counts, self.network.layers, strict=True)
         counts = [int(n) for n, layer in layers if layer.spiking]
-        return Tick(read_heads(values.astype(np.float32), self.heads), counts)
+        return Tick(read_heads(values.astype(np.float32), self.heads, self._step), counts)
 
 
 class _Simulated:
@@ -128,40 +131,27 @@ class Compiled(streams.State):
         return self._wraps, self._range(self.handle, self._wraps.ctypes.data)
 
 
-class _Neurons(ctypes.Structure):
-    """One layer's neurons: ``snn_integer_neurons``."""
-
-    _fields_ = [
-        ("spiking", ctypes.c_int32),
-        ("by_position", ctypes.c_int32 * 4),
-        ("parameter", ctypes.c_void_p * 4),
-    ]  # fmt: skip
-
-
 def compiled(network: IntegerNetwork) -> streams.Weights | None:
     """A network with its manifest in the engine; None where the engine is missing or cannot say it: synaptic delays,
-    sums that may leave 24 bits."""
+    recurrent weights, sums that may leave 24 bits."""
     engine = library()
-    if engine is None or network.host is None or any(layer.delay is not None for layer in network.layers):
+    if engine is None or network.host is None or not all(map(_plain, network.layers)):
         return None
     if any(s.bound >= STATE_LIMIT for s in simulator(network).synapses):
         return None
     return _weights(engine, network, network.host)
 
 
+def _plain(layer: IntegerLayer) -> bool:
+    """Whether all that a layer is sent arrives in the same step."""
+    return layer.delay is None and layer.recurrent is None
+
+
 def _weights(engine: ctypes.CDLL, network: IntegerNetwork, host: Host) -> streams.Weights:
     keep: list[np.ndarray] = []
-    neurons = (_Neurons * len(network.layers))()
-    for at, layer in zip(neurons, network.layers, strict=True):
-        at.spiking = layer.spiking
-        parameters = DECAY_UNIT - layer.i_decay, DECAY_UNIT - layer.v_decay, layer.threshold, layer.bias
-        for i, parameter in enumerate(parameters):
-            at.by_position[i] = np.ndim(parameter) == 3 and np.shape(parameter)[1:] != (1, 1)
-            shape = layer.shape_out if at.by_position[i] else layer.shape_out[:1]
-            values = parameter if at.by_position[i] else np.ravel(parameter)
-            at.parameter[i] = streams.address(np.broadcast_to(values, shape), np.int32, keep)
+    kept = (Neurons * len(network.layers))(*(neurons(layer, layer.spiking, keep) for layer in network.layers))
     coding = streams.coding(host, network.input_shape, unit=1)
-    structures = streams.synapses(network.layers, network.input_shape, keep), neurons
+    structures = streams.synapses(network.layers, network.input_shape, keep), kept
     shapes = [layer.shape_out for layer in network.layers]
     return streams.Weights(streams.functions(engine, "integer"), coding, structures, shapes, np.int32)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ from snnface.facs import AUS, EXPRESSIONS
 from snnface.forward import Layer, Run, Trace
 from snnface.heads import decode
 from snnface.input import InputSpikes, coded
-from snnface.network import Head, Network, SynapticLayer, conv_shape
+from snnface.network import Head, Network, Settling, SynapticLayer, conv_shape
 from snnface.neuron import Lif, integrate, lif
 from snnface.surrogate import Surrogate
 from snnface.synapse import Conv, from_events, from_spikes
@@ -60,6 +61,7 @@ class HeadConfig(_Config):
     size: int = Field(gt=0)
     scale: list[float]
     offset: list[float]
+    prior: float | None = Field(None, gt=0, le=1, description="weight of the mean label while the readout settles")
 
     @model_validator(mode="after")
     def _one_unit_a_row(self) -> HeadConfig:
@@ -158,13 +160,7 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.heads: dict[str, Head] = {}
-        rows = 0
-        for name, head in config.heads.items():
-            self.heads[name] = Head(
-                rows, rows + head.size, np.asarray(head.scale, np.float32), np.asarray(head.offset, np.float32)
-            )
-            rows += head.size
+        rows = sum(head.size for head in config.heads.values())
         shape: tuple[int, ...] = (2, config.height, config.width)
         self.shapes = [shape]
         self.synapses = nn.ModuleList()
@@ -195,6 +191,21 @@ class Encoder(nn.Module):
     @staticmethod
     def _geometry(conv: ConvConfig) -> Conv:
         return Conv((conv.stride, conv.stride), (conv.kernel // 2, conv.kernel // 2))
+
+    @property
+    def heads(self) -> dict[str, Head]:
+        """How the readout's rows answer; gradients flow to the decays that answers are settled by."""
+        heads, start, neurons = {}, 0, self._all_neurons()[-1]
+        for name, head in self.config.heads.items():
+            rows = slice(start, start + head.size)
+            settling = None
+            if head.prior is not None:
+                alpha, beta = (torch.as_tensor(neurons.value(decay)) for decay in ("alpha", "beta"))
+                settling = Settling(*(d[rows] if d.dim() else d.expand(head.size) for d in (alpha, beta)), head.prior)
+            scale, offset = (np.asarray(values, np.float32) for values in (head.scale, head.offset))
+            heads[name] = Head(rows.start, rows.stop, scale, offset, settling)
+            start = rows.stop
+        return heads
 
     def _all_synapses(self) -> list[Synapses]:
         return [s for s in self.synapses if isinstance(s, Synapses)]
@@ -309,8 +320,15 @@ class Encoder(nn.Module):
             tuple(layers),
             c.payload_one,
             c.payload_max,
-            dict(self.heads),
+            {name: _plain_head(head) for name, head in self.heads.items()},
         )
+
+
+def _plain_head(head: Head) -> Head:
+    if head.settling is None:
+        return head
+    alpha, beta = (_plain(decay) for decay in (head.settling.alpha, head.settling.beta))
+    return replace(head, settling=Settling(alpha, beta, head.settling.prior))
 
 
 def _plain(parameter: float | Tensor) -> float | np.ndarray:

@@ -13,15 +13,34 @@ HEAD_ORDER = ("au", "expression", "landmarks", "coefficients")
 
 
 def decode(readout: Tensor, heads: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Answers of every step: ``[T, B, R]`` membranes → name: ``[T, B, size]`` = membrane · scale + offset.
+    """Answers of every step: ``[T, B, R]`` membranes → name: ``[T, B, size]`` = membrane / settled · scale + offset.
 
-    ``heads``: name → object with start, stop, scale, offset (:class:`snnface.network.Head`).
+    ``heads``: name → object with start, stop, scale, offset, settling (:class:`snnface.network.Head`).
     """
-    return {
-        name: readout[..., h.start : h.stop] * torch.as_tensor(h.scale, dtype=readout.dtype, device=readout.device)
-        + torch.as_tensor(h.offset, dtype=readout.dtype, device=readout.device)
-        for name, h in heads.items()
-    }
+    answers = {}
+    for name, head in heads.items():
+        membrane = readout[..., head.start : head.stop]
+        if head.settling is not None:
+            steps = torch.arange(1, len(readout) + 1)[:, None]
+            membrane = membrane / settled(head.settling, steps).to(readout)[:, None]
+        answers[name] = membrane * torch.as_tensor(head.scale).to(readout) + torch.as_tensor(head.offset).to(readout)
+    return answers
+
+
+def settled(settling: Any, steps: Tensor) -> Tensor:
+    """What membranes are divided by after ``steps`` (integers ``[T, 1]``) steps: float64 ``[T, size]``, differentiable.
+
+    After n steps of a constant input, u ← α·u + x, v ← β·v + u have brought v from 0 to the part
+    r = 1 − βⁿ − (1 − β)·α·(αⁿ − βⁿ)/(α − β) of where it ends: the correction of a running mean's start (Kingma & Ba
+    2015, Adam), for two decays. A ``settling`` (:class:`snnface.network.Settling`) adds its prior, so that the first
+    events do not count as much as many.
+    """
+    alpha, beta = (torch.as_tensor(d).double() for d in (settling.alpha, settling.beta))
+    apart = (alpha - beta).abs() > 1e-6
+    difference = torch.where(apart, alpha - beta, 1.0)
+    slope = torch.where(apart, (alpha**steps - beta**steps) / difference, steps * beta ** (steps - 1))
+    reached = 1 - beta**steps - (1 - beta) * alpha * slope
+    return settling.prior + (1 - settling.prior) * reached
 
 
 def clip_logits(logits: Tensor, steps: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -68,13 +68,31 @@ class SynapticLayer:
 
 
 @dataclass(frozen=True)
+class Settling:
+    """How a head's answers begin: membranes are divided by prior + (1 − prior)·r, r the part of a constant input
+    that has reached the membrane since the start (:func:`snnface.heads.settled`).
+
+    ``alpha``, ``beta``: the readout's decays, ``[size]`` (tensors while they are learned); ``prior`` (0..1): the
+    weight of the mean label at first.
+    """
+
+    alpha: Any
+    beta: Any
+    prior: float
+
+
+@dataclass(frozen=True)
 class Head:
-    """Rows ``[start, stop)`` of the readout: answer = membrane · scale + offset, both ``[stop - start]``."""
+    """Rows ``[start, stop)`` of the readout: answer = membrane · scale + offset, both ``[stop - start]``.
+
+    ``settling``: what the membrane is divided by in the first steps; None: nothing.
+    """
 
     start: int
     stop: int
     scale: np.ndarray
     offset: np.ndarray
+    settling: Settling | None = None
 
 
 @dataclass(frozen=True)

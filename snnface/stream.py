@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 
 from snnface import checkpoint
 from snnface.dense_stream import DenseState
@@ -21,6 +22,7 @@ from snnface.engine import streams
 from snnface.engine.library import library
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE, pack
+from snnface.heads import settled
 from snnface.network import Head, Network
 
 
@@ -122,7 +124,7 @@ class Stream:
         feed(self._state, events, self._step, self.step_us, self.input_shape)
         self._step += 1
         counts = [int(n) for n, layer in zip(self._state.counts, self.network.layers, strict=True) if layer.spiking]
-        return Tick(read_heads(self._state.readout, self.heads), counts)
+        return Tick(read_heads(self._state.readout, self.heads, self._step), counts)
 
 
 class _State(Protocol):
@@ -139,9 +141,15 @@ def feed(state: _State, events: np.ndarray, step: int, step_us: int, shape: tupl
         raise AssertionError("the engine refused events that are of its step and place")
 
 
-def read_heads(readout: np.ndarray, heads: Mapping[str, Head]) -> dict[str, np.ndarray]:
-    """Answers of one step from the readout's membranes ``[R]``: membrane · scale + offset."""
-    return {name: readout[h.start : h.stop] * h.scale + h.offset for name, h in heads.items()}
+def read_heads(readout: np.ndarray, heads: Mapping[str, Head], steps: int) -> dict[str, np.ndarray]:
+    """Answers from the readout's membranes ``[R]`` after ``steps`` steps, as :func:`snnface.heads.decode` gives."""
+    answers = {}
+    for name, head in heads.items():
+        membrane = readout[head.start : head.stop]
+        if head.settling is not None:
+            membrane = membrane / settled(head.settling, torch.tensor(steps)).numpy().astype(membrane.dtype)
+        answers[name] = membrane * head.scale + head.offset
+    return answers
 
 
 def check_step(events: np.ndarray, step: int, step_us: int, shape: tuple[int, int, int]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from snnface.batch import EventBatch, collate_events
 from snnface.events import EVENT_DTYPE
 from snnface.hardware.integer import THRESHOLD_MAX, IntegerLayer, IntegerNetwork
-from snnface.network import Head, Network, SynapticLayer, conv_shape
+from snnface.network import Head, Network, Settling, SynapticLayer, conv_shape
 
 
 def float_network(seed: int = 0, input_mode: str = "graded", readout: bool = True) -> Network:
@@ -35,7 +35,11 @@ def float_network(seed: int = 0, input_mode: str = "graded", readout: bool = Tru
         spread = 10.0 ** rng.uniform(-2, 1, (7, 1))
         weight = spread * rng.normal(size=(7, 20))
         layers.append(SynapticLayer("readout", "dense", weight, (20,), (7,), 0.78, 0.95, spiking=False))
-    heads = {"au": Head(0, 4, np.full(4, 0.5), np.zeros(4)), "expression": Head(4, 7, np.ones(3), np.arange(3.0))}
+    settling = Settling(np.full(3, 0.78), np.full(3, 0.95), 0.1)
+    heads = {
+        "au": Head(0, 4, np.full(4, 0.5), np.zeros(4)),
+        "expression": Head(4, 7, np.ones(3), np.arange(3.0), settling),
+    }
     return Network((2, 12, 16), 5000, 20_000.0, input_mode, tuple(layers), heads=heads if readout else {})
 
 

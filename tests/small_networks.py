@@ -9,7 +9,7 @@ import numpy as np
 from snnface.batch import EventBatch, collate_events
 from snnface.datasets.store import ClipData, write_store
 from snnface.events import pack
-from snnface.network import Head, Network, SynapticLayer
+from snnface.network import Head, Network, Settling, SynapticLayer
 
 WIDTH, HEIGHT, STEP_US = 11, 9, 2_000
 
@@ -31,7 +31,7 @@ def network(mode: str = "exact", seed: int = 0) -> Network:
     )
     heads = {
         "expression": Head(0, 3, np.array([1.0, 2.0, 0.5]), np.zeros(3)),
-        "landmarks": Head(3, 5, np.ones(2), np.array([5.0, 4.0])),
+        "landmarks": Head(3, 5, np.ones(2), np.array([5.0, 4.0]), Settling(np.full(2, 0.8), np.full(2, 0.9), 0.2)),
     }
     return Network((2, HEIGHT, WIDTH), STEP_US, 5_000.0, mode, layers, heads=heads)
 

@@ -31,21 +31,21 @@ def step_us(model: nn.Module) -> int:
     return int(model.config.step_us if isinstance(model, Encoder) else model.step_us)  # type: ignore[arg-type]
 
 
-def _regression(values: Tensor) -> HeadConfig:
+def _regression(values: Tensor, prior: float | None) -> HeadConfig:
     """A head whose membrane 0 is the mean label and 1 one standard deviation; ``values``: ``[F, size]``."""
     spread = values.std(0).clamp(min=1e-3)
-    return HeadConfig(size=values.shape[1], scale=spread.tolist(), offset=values.mean(0).tolist())
+    return HeadConfig(size=values.shape[1], scale=spread.tolist(), offset=values.mean(0).tolist(), prior=prior)
 
 
-def heads(clips: Clips, teacher: TeacherPredictions | None) -> dict[str, HeadConfig]:
+def heads(clips: Clips, teacher: TeacherPredictions | None, prior: float | None) -> dict[str, HeadConfig]:
     """The heads that these training clips (and the teacher, where there is one) can teach."""
     found = class_heads()
     landmarks = torch.cat(clips.landmarks).flatten(1)
     if not torch.isfinite(landmarks).all():
         raise InputError(clips.path, "has frames without landmarks", "Train on a data set that has them")
-    found["landmarks"] = _regression(landmarks)
+    found["landmarks"] = _regression(landmarks, prior)
     if teacher is not None:
-        found["coefficients"] = _regression(torch.cat(teacher.coefficients[0]))
+        found["coefficients"] = _regression(torch.cat(teacher.coefficients[0]), prior)
     return found
 
 
@@ -53,10 +53,10 @@ def build(recipe: Recipe, clips: Clips, teacher: TeacherPredictions | None) -> n
     """A fresh model for a recipe, weights drawn from the recipe's seed; an encoder calibrated on clips."""
     network = recipe.network
     config = EncoderConfig(
-        **network.model_dump(exclude={"kind"}),
+        **network.model_dump(exclude={"kind", "prior"}),
         width=clips.width,
         height=clips.height,
-        heads=heads(clips, teacher),
+        heads=heads(clips, teacher, network.prior),
     )
     torch.manual_seed(recipe.training.seed)
     if network.kind == "matched_cnn":

@@ -32,6 +32,13 @@ class Network(Architecture):
     kind: Literal["spiking", "matched_cnn"] = Field(
         "spiking", description="the spiking encoder, or the CNN of its widths on event frames"
     )
+    prior: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="weight of the mean label in landmarks and coefficients while the readout settles; "
+        "none: the membrane as it is",
+    )
 
 
 class Losses(_Section):
@@ -50,11 +57,26 @@ class Losses(_Section):
     temperature: float = Field(2.0, gt=0, description="temperature of the soft labels")
     rate: float = Field(0.0, ge=0, description="weight of the spike-rate penalty")
     rate_target: float = Field(0.05, gt=0, lt=1, description="rate above which a layer's spikes cost")
+    synops: float = Field(0.0, ge=0, description="weight of the budget of synaptic operations")
+    synops_target: float = Field(10e6, gt=0, description="synaptic operations a second above which they cost")
+    spikes: float = Field(0.0, ge=0, description="weight of the budget of spikes")
+    spikes_target: float = Field(20e3, gt=0, description="spikes a second, of all layers, above which they cost")
+    cores: float = Field(0.0, ge=0, description="weight of the budget of cores")
+    cores_target: float = Field(10.0, gt=0, description="cores, of live channels alone, above which they cost")
+    cores_chip: str = Field("loihi2", description="chip whose cores are counted")
 
     @property
     def guided(self) -> bool:
         """Whether any term needs the teacher."""
         return self.coefficients > 0 or self.teacher_landmarks > 0 or self.soft_labels > 0
+
+
+class Quantise(_Section):
+    """Training in the chip's numbers; without the section weights are plain."""
+
+    bits: int = Field(8, ge=2, le=8, description="bits of a weight")
+    from_epoch: int = Field(0, ge=0, description="passes in plain numbers before")
+    clips: int = Field(32, gt=0, description="training clips that bound the currents")
 
 
 class Augment(_Section):
@@ -90,12 +112,24 @@ class Recipe(_Section):
     losses: Losses = Losses()
     augment: Augment = Augment()
     training: Training = Training()
+    quantise: Quantise | None = None
     teacher: Path | None = Field(None, description="teacher's predictions (written by the teacher's training)")
 
     @model_validator(mode="after")
     def _teacher_where_guided(self) -> Recipe:
         if self.losses.guided and self.teacher is None:
             raise ValueError("losses that come from the teacher need the field teacher")
+        return self
+
+    @model_validator(mode="after")
+    def _chip_numbers_where_a_chip_runs_it(self) -> Recipe:
+        if self.quantise is None:
+            return self
+        network = self.network
+        if network.kind != "spiking" or network.reset != "zero" or network.input_mode == "exact":
+            raise ValueError("quantise needs kind spiking, reset zero, and input_mode graded or unary")
+        if self.quantise.from_epoch >= self.training.epochs:
+            raise ValueError("quantise.from_epoch leaves none of the training.epochs")
         return self
 
 
