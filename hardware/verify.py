@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,12 @@ from snnface import __version__
 from snnface.errors import InputError
 from snnface.files import file_sha256
 from snnface.hardware import golden, manifest
-from snnface.hardware.certificate import compare, shortcomings, state_steps
+from snnface.hardware.certificate import certificate, compare, state_steps
 from snnface.hardware.inputs import Clips, read_clips
+
+if TYPE_CHECKING:
+    from snnface.hardware.grid import Grid
+    from snnface.network import Network
 
 OBSERVATION = (
     "u and v are copied by Lava's own LIF models after each of their steps (subclasses that only observe); "
@@ -55,7 +59,7 @@ def against_lava(
         if record is not None:
             stored = golden.Golden(file_sha256(net), x.astype(np.uint8), interval, 1, recording, about)
             golden.save(record, stored)
-    return _certificate(about, net, x, layers, kept, count, length, len(network.layers))
+    return certificate(_facts(about, net, x, layers, kept, count, length), layers)
 
 
 def against_golden(net: Path, golden_path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -73,12 +77,11 @@ def against_golden(net: Path, golden_path: Path) -> tuple[dict[str, Any], list[s
     length = stored.reset_interval or len(x) - len(network.layers)
     about = stored.about | {"against": f"golden:{golden_path}"}
     kept = stored.recording.state_steps.tolist()
-    return _certificate(
-        about, net, x, layers, kept, (len(x) - len(network.layers)) // length, length, len(network.layers)
-    )
+    count = (len(x) - len(network.layers)) // length
+    return certificate(_facts(about, net, x, layers, kept, count, length), layers)
 
 
-def _certificate(
+def _facts(
     about: dict[str, Any],
     net: Path,
     x: np.ndarray,
@@ -86,38 +89,59 @@ def _certificate(
     kept: list[int],
     clips: int,
     length: int,
-    lag: int,
-) -> tuple[dict[str, Any], list[str]]:
-    found = shortcomings(layers)
-    certificate = about | {
+) -> dict[str, Any]:
+    states = "every step" if len(kept) == len(x) else f"{len(kept)} of {len(x)} steps"
+    return about | {
+        "compared": ["every spike of every layer and step", f"every current and voltage at {states}"],
+        "not_compared": ["any chip: Lava's fixed-point simulation stands for it"],
         "network": str(net),
         "clips": clips,
         "steps_per_clip": length,
         "steps": len(x),
-        "latency_steps": lag,
+        "latency_steps": len(layers),
         "neuron_steps": sum(row["neurons"] for row in layers) * len(x),
-        "states_compared": "every step" if len(kept) == len(x) else f"{len(kept)} of {len(x)} steps",
-        "layers": layers,
-        **{f"differing_{k}": sum(row[f"differing_{k}"] for row in layers) for k in ("spikes", "u", "v")},
+        "states_compared": states,
         "sha256": {"network": file_sha256(net), "input": hashlib.sha256(x.astype("<i4").tobytes()).hexdigest()},
-        "found": found,
-        "passed": not found,
     }
-    return certificate, found
+
+
+def float_network(path: Path, semantics: str | None = None) -> Network:
+    """The float network of a checkpoint or a NIR file."""
+    if path.suffix == ".nir":
+        from snnface.hardware.nir_files import read
+
+        return read(path, semantics)
+    from snnface import checkpoint as checkpoints
+
+    return checkpoints.load(path)[0].to_network()
 
 
 @contextmanager
-def network_file(path: Path, mode: str | None, data: str | Path | None, clips: int) -> Iterator[Path]:
-    """The netx file to verify: the variant for ``mode``, or a checkpoint's quantisation in a temporary folder."""
-    if path.suffix != ".safetensors":
+def network_file(
+    path: Path, mode: str | None, data: str | Path | None, clips: int, semantics: str | None = None
+) -> Iterator[Path]:
+    """The netx file to verify: the variant for ``mode``, or, in a temporary folder, what export makes of a checkpoint
+    or a NIR file."""
+    if path.suffix not in (".safetensors", ".nir"):
         yield path if mode is None else manifest.variant(path, mode)
         return
-    from snnface import checkpoint as checkpoints
     from snnface.hardware.quantise import quantise
 
-    network = checkpoints.load(path)[0].to_network()
     calibration = None if data is None or Path(data).suffix == ".npy" else read_clips(data, clips)
     with tempfile.TemporaryDirectory(prefix="snnface-verify-") as folder:
         net = Path(folder) / f"{path.stem}.net"
-        manifest.save(net, quantise(network, calibration, mode), {"checkpoint": str(path)})
+        bits, trained = _trained(path)
+        quantised = quantise(float_network(path, semantics), calibration, mode, bits, trained)
+        manifest.save(net, quantised, {"checkpoint": str(path)})
         yield net
+
+
+def _trained(path: Path) -> tuple[int, Grid | None]:
+    """Bits and scales that a checkpoint was trained with, 8 and none where it was trained in float."""
+    if path.suffix != ".safetensors":
+        return 8, None
+    from snnface import checkpoint as checkpoints
+    from snnface.hardware.grid import trained_grid
+
+    trained = trained_grid(checkpoints.load(path)[1], path)
+    return (trained.bits if trained else 8), trained

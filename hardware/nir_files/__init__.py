@@ -13,7 +13,9 @@ from snnface.network import Network
 __all__ = ["Graph", "Semantics", "load", "open_graph", "read", "refusals", "to_graph", "write"]
 
 
-def open_graph(source: Any, semantics: str | Semantics | None = None, dt: float | None = None) -> tuple[Graph, Semantics]:
+def open_graph(
+    source: Any, semantics: str | Semantics | None = None, dt: float | None = None
+) -> tuple[Graph, Semantics]:
     """A NIR file or graph, and how its neurons step: as given, else as the file's metadata says."""
     graph = load(source)
     return graph, resolve(graph.where, graph.metadata, semantics, dt)

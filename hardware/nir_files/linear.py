@@ -87,9 +87,13 @@ def _after_pooling(graph: Graph, node: Node, pool: Synapses, own: Synapses) -> S
     p, share = pool.window, pool.weight.flat[0]
     assert p is not None
     size = pool.shape_in[1:]
-    tiles = p.kernel == p.stride and p.padding == (0, 0) and all(n % k == 0 for n, k in zip(size, p.kernel, strict=True))
+    tiles = (
+        p.kernel == p.stride and p.padding == (0, 0) and all(n % k == 0 for n, k in zip(size, p.kernel, strict=True))
+    )
     if not tiles:
-        what = f"follows pooling whose windows of {p.kernel} at a stride of {p.stride} do not tile the {size} before it"
+        what = (
+            f"follows pooling whose windows of {p.kernel} at a stride of {p.stride} do not tile the {size} before it"
+        )
         raise graph.refuse(node.name, what, "Pool without padding, overlap and rest, or use a strided convolution")
     if own.window is None:
         inner = own.weight.reshape(-1, *pool.shape_out)

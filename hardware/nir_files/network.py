@@ -54,7 +54,9 @@ def to_network(graph: Graph, semantics: Semantics) -> Network:
 
 def _check_ends(graph: Graph, layers: list[SynapticLayer], rest: list[Node]) -> None:
     if rest:
-        raise graph.refuse(rest[-1].name, "is followed by no neurons", "End in neurons: nir.LIF, or nir.LI to read out")
+        raise graph.refuse(
+            rest[-1].name, "is followed by no neurons", "End in neurons: nir.LIF, or nir.LI to read out"
+        )
     sources = [source for node in graph.nodes.values() for source in node.before]
     for source in sources:
         if sources.count(source) > 1:

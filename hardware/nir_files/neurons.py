@@ -44,7 +44,7 @@ class Stepped:
 
 
 def stepped(graph: Graph, node: Node, shape: Shape, semantics: Semantics) -> Stepped:
-    """The neurons of a node; raises :class:`InputError` where a time constant is shorter than a step or not positive."""
+    """The neurons of a node; raises :class:`InputError` where a time constant is below a step or not positive."""
 
     def parameter(field: str, default: float = 0.0) -> np.ndarray:
         return np.full(shape, default) if node.values.get(field) is None else spread(graph, node, field, shape)

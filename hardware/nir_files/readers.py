@@ -65,9 +65,9 @@ def _norse_state(module: Any, answer: Any) -> tuple[Tensor | None, Tensor]:
 
 
 def _spikingjelly_state(module: Any, answer: Any) -> tuple[Tensor | None, Tensor]:
-    """The states of the module's functional form, current before membrane where it has both."""
+    """The states of the module's functional form: the membrane, then the current where it has one."""
     states = [s for s in answer[1] if isinstance(s, Tensor)]
-    return (states[0] if len(states) > 1 else None), states[-1]
+    return (states[-1] if len(states) > 1 else None), states[0]
 
 
 READERS = {
@@ -86,7 +86,9 @@ def versions(reader: str) -> dict[str, str]:
         try:
             found[package] = version(package)
         except PackageNotFoundError as e:
-            raise InputError(f"nir:{reader}", f"needs {package}, which is not installed", f"pip install {package}") from e
+            raise InputError(
+                f"nir:{reader}", f"needs {package}, which is not installed", f"pip install {package}"
+            ) from e
     return found
 
 

@@ -97,7 +97,9 @@ def _output(graph: Graph, node: Node, shape: Shape) -> Shape:
         return (weight.shape[0], *window(graph, node, axes).output(shape[1:]))
     if node.type in ("SumPool2d", "AvgPool2d"):
         if len(shape) != 3:
-            raise graph.refuse(node.name, f"pools an input of shape {shape}{batch}", "Give it channels, height, width")
+            raise graph.refuse(
+                node.name, f"pools an input of shape {shape}{batch}", "Give it channels, height, width"
+            )
         return (shape[0], *window(graph, node, 2).output(shape[1:]))
     if node.type == "Flatten":
         start, end = (int(v[key]) for key in ("start_dim", "end_dim"))

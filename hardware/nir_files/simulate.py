@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from snnface.errors import InputError
 from snnface.hardware.nir_files.neurons import Stepped, stepped
-from snnface.hardware.nir_files.semantics import Semantics
+from snnface.hardware.nir_files.semantics import Semantics, resolve
 from snnface.hardware.nir_files.shapes import Shape, shapes, window
-from snnface.hardware.nir_files.source import NEURONS, Graph, Node
+from snnface.hardware.nir_files.source import NEURONS, Graph, Node, load
 from snnface.hdf5 import new_file
 
 _BLOCK = 64
@@ -193,3 +193,19 @@ def write_traces(path: str | Path, graph: Graph, semantics: Semantics, x: np.nda
         for i, name in enumerate(run.layers):
             f[f"layer/{i}"].attrs["name"] = name
     return run.layers, counts.tolist()
+
+
+def simulate_file(path: Path, data: Path, out: Path, semantics: str | None, dt: float | None) -> dict[str, Any]:
+    """``snnface simulate`` of a NIR file: its answer."""
+    graph = load(path)
+    stated = resolve(graph.where, graph.metadata, semantics, dt)
+    names, spikes = write_traces(out, graph, stated, x := read_input(data, graph.input_shape))
+    said = {key: value for key, value in vars(stated).items() if value not in (None, "", False)}
+    return {
+        "layers": len(names),
+        "spikes": spikes,
+        "steps": len(x),
+        "nodes": names,
+        "semantics": said,
+        "out": str(out),
+    }

@@ -116,7 +116,9 @@ def _of_memory(graph: Any) -> tuple[dict[str, Any], list[tuple[str, str]], dict[
         nodes = {name: node if node is None else node.to_dict() for name, node in graph.nodes.items()}
         edges = [(str(a), str(b)) for a, b in graph.edges]
     except (AttributeError, TypeError, ValueError) as e:
-        raise InputError("NIR graph", f"is not a nir.NIRGraph ({e})", "Give a graph or the path of a .nir file") from e
+        raise InputError(
+            "NIR graph", f"is not a nir.NIRGraph ({e})", "Give a graph or the path of a .nir file"
+        ) from e
     return nodes, edges, dict(graph.metadata) if isinstance(graph.metadata, Mapping) else {}
 
 

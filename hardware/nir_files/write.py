@@ -12,6 +12,7 @@ stays one. All numbers are those of float32, in which the importers hold them.
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -126,7 +127,7 @@ def to_graph(network: Network) -> nir.NIRGraph:
         shape = layer.shape_out
     nodes["output"] = nir.Output(np.array(shape))
     names = list(nodes)
-    edges = list(zip(names[:-1], names[1:], strict=True))
+    edges = list(itertools.pairwise(names))
     return nir.NIRGraph(nodes, edges, _metadata(network), type_check=False)
 
 

@@ -8,6 +8,7 @@ and it propagates gradients through the reset.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 import torch
 from norse.torch.functional.lif import LIFFeedForwardState, LIFParameters, lif_feed_forward_step
@@ -18,6 +19,18 @@ from snnface.forward import run_network
 from snnface.neuron import Lif, per_channel
 
 
+def steps(x: Tensor, neuron: Lif) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Spikes, current and membrane after reset ``[B, C, ...]`` of Norse's LIF, step by step, in our units.
+
+    Norse keeps the current decayed: here it is as its membrane got it.
+    """
+    gain = 1 - per_channel(neuron.beta, x)
+    before = torch.zeros_like(x[0])
+    for step, (spike, state) in zip(x, _states(x, neuron), strict=True):
+        yield spike, before * gain + step, state.v
+        before = state.i
+
+
 def neurons(x: Tensor, neuron: Lif) -> Tensor:
     """Spikes ``[T, B, C, ...]`` of Norse's LIF.
 
@@ -25,6 +38,10 @@ def neurons(x: Tensor, neuron: Lif) -> Tensor:
     ------
     InputError: reset by subtraction, or a membrane without leak (β = 1).
     """
+    return torch.stack([spike for spike, _ in _states(x, neuron)])
+
+
+def _states(x: Tensor, neuron: Lif) -> Iterator[tuple[Tensor, LIFFeedForwardState]]:
     if neuron.reset != "zero":
         raise InputError("backend norse", "cannot reset by subtraction", "Use the torch backend")
     alpha, beta, threshold = (per_channel(p, x) for p in (neuron.alpha, neuron.beta, neuron.threshold))
@@ -41,13 +58,11 @@ def neurons(x: Tensor, neuron: Lif) -> Tensor:
     )
     zero = torch.zeros_like(x[0])
     state = LIFFeedForwardState(v=zero, i=zero)
-    spikes = []
     for t, step in enumerate(x / (1 - beta)):
         if neuron.cut(t):
             state = LIFFeedForwardState(v=state.v.detach(), i=state.i.detach())
         spike, state = lif_feed_forward_step(step, state, parameters, dt=1.0)
-        spikes.append(spike)
-    return torch.stack(spikes)
+        yield spike, state
 
 
 run = functools.partial(run_network, neurons=neurons)

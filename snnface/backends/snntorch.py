@@ -6,6 +6,7 @@ snnTorch propagates gradients through the reset; ``detach_reset`` of our paramet
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 import snntorch
 import torch
@@ -17,8 +18,8 @@ from snnface.forward import run_network
 from snnface.neuron import Lif, per_channel
 
 
-def neurons(x: Tensor, neuron: Lif) -> Tensor:
-    """Spikes ``[T, B, C, ...]`` of ``snntorch.Synaptic``, state passed explicitly step by step.
+def steps(x: Tensor, neuron: Lif) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Spikes, current and membrane after reset ``[B, C, ...]`` of ``snntorch.Synaptic``, step by step.
 
     Raises
     ------
@@ -36,13 +37,16 @@ def neurons(x: Tensor, neuron: Lif) -> Tensor:
     for name in ("alpha", "beta", "threshold"):  # set here: snnTorch makes its parameters float32
         setattr(cell, name, per_channel(getattr(neuron, name), x))
     syn = mem = torch.zeros_like(x[0])
-    spikes = []
     for t, step in enumerate(x):
         if neuron.cut(t):
             syn, mem = syn.detach(), mem.detach()
         spike, syn, mem = cell(step, syn, mem)
-        spikes.append(spike)
-    return torch.stack(spikes).to(x.dtype)  # snnTorch's spikes are float32 whatever the membrane is
+        yield spike.to(x.dtype), syn, mem  # snnTorch's spikes are float32 whatever the membrane is
+
+
+def neurons(x: Tensor, neuron: Lif) -> Tensor:
+    """Spikes ``[T, B, C, ...]`` of :func:`steps`."""
+    return torch.stack([spike for spike, _, _ in steps(x, neuron)])
 
 
 run = functools.partial(run_network, neurons=neurons)
