@@ -110,3 +110,8 @@ def chosen(wanted: np.ndarray, bound: np.ndarray, bits: int) -> tuple[int, np.nd
         if (wanted * (1 << k) <= bound).all():
             return 2 << k, wanted * (1 << k)
     return 2, np.minimum(wanted, bound)
+
+
+def trained_grid(meta: dict[str, Any], where: object) -> Grid | None:
+    """The grid that a checkpoint was trained on, from its ``meta``; None where it was trained in plain numbers."""
+    return Grid.from_json(meta["quantise"], where) if "quantise" in meta else None

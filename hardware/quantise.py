@@ -78,15 +78,27 @@ def refusals(network: Network) -> list[dict[str, str]]:
 
 
 def quantise(
-    network: Network, calibration: EventBatch | None = None, input_mode: str | None = None, bits: int = 8
+    network: Network,
+    calibration: EventBatch | None = None,
+    input_mode: str | None = None,
+    bits: int = 8,
+    trained: Grid | None = None,
 ) -> IntegerNetwork:
     """Quantise a float network to weights of ``bits`` bits, for ``input_mode`` "graded" or "unary" (default: the
     network's; exact → graded).
 
-    ``calibration``: clips that bound the currents of the deeper layers. Raises :class:`InputError` naming the
-    layer where the network cannot be expressed (see :func:`refusals`).
+    ``calibration``: clips that bound the currents of the deeper layers. ``trained``: the grid that the network was
+    trained on, which it keeps where that has these bits; calibration then only checks it. Raises :class:`InputError`
+    naming the layer where the network cannot be expressed (see :func:`refusals`).
     """
-    return on_grid(network, choose_grid(network, calibration, input_mode, bits))
+    if trained is None or trained.bits != bits:
+        return on_grid(network, choose_grid(network, calibration, input_mode, bits))
+    result = on_grid(network, replace(trained, input_mode=input_mode or trained.input_mode))
+    for layer, excess in zip(result.layers, _excess(result, calibration) if calibration else [], strict=False):
+        if (excess > _HEADROOM).any():
+            what = "leaves its range on the calibration clips, at the scale that it was trained with"
+            raise InputError(f"layer {layer.name}", what, "Train it on with more quantise.clips")
+    return result
 
 
 def choose_grid(

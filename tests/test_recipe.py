@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from snnface import training
 from snnface.encoder import ConvConfig, DenseConfig
 from snnface.errors import InputError
-from snnface.training.recipe import Augment, Data, Losses, Network, Recipe, Training, canonical, load
+from snnface.training.recipe import Augment, Data, Losses, Network, Quantise, Recipe, Training, canonical, load
 
 SHIPPED = sorted(p.stem for p in (Path(str(training.__file__)).parent / "recipes").glob("*.toml"))
 PAGE = Path(__file__).parent.parent / "docs" / "training.md"
@@ -25,6 +25,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "losses": Losses,
     "augment": Augment,
     "training": Training,
+    "quantise": Quantise,
 }
 
 
@@ -80,6 +81,7 @@ def test_overrides_change_what_they_name() -> None:
         ("augment.drop_events=1.0", r"field augment\.drop_events: .*less than 1"),
         ("optimiser.name=sgd", r"field optimiser: Extra inputs"),
         ("losses.soft_labels=0.5", r"need the field teacher"),
+        ("quantise.bits=1", r"field quantise\.bits: .*greater than or equal to 2"),
         ("training=3", r"field training: .*dictionary"),
         ("training.epochs", r"--set training\.epochs: is not NAME=VALUE"),
         ("=3", r"--set =3: is not NAME=VALUE"),

@@ -14,6 +14,8 @@ from snnface import backends, checkpoint
 from snnface.batch import EventBatch
 from snnface.errors import InputError
 from snnface.files import read_json
+from snnface.hardware.grid import trained_grid
+from snnface.hardware.quantise import as_it_runs
 from snnface.heads import decode
 from snnface.network import Network
 from snnface.training.baselines import MatchedCnn
@@ -64,7 +66,9 @@ def open_predictor(path: str | Path, backend: str | None = None) -> Opened:
         cnn, meta = checkpoint.load(path, "matched_cnn", MatchedCnn)
         return Opened(of_model(cnn), MatchedCnn.step_us, torch.tensor(meta["mean_shape"]), None)
     encoder, meta = checkpoint.load(path)
-    network = encoder.to_network()
+    network, grid = encoder.to_network(), trained_grid(meta, path)
+    if grid is not None:
+        network = as_it_runs(network, grid)
     shape = torch.tensor(meta["mean_shape"]) if "mean_shape" in meta else None
     return Opened(of_network(network, backend), network.step_us, shape, network)
 

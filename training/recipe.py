@@ -122,6 +122,13 @@ class Recipe(_Section):
         return self
 
     @model_validator(mode="after")
+    def _budgets_where_there_are_spikes(self) -> Recipe:
+        losses = self.losses
+        if self.network.kind != "spiking" and (losses.synops or losses.spikes or losses.cores):
+            raise ValueError("the budgets synops, spikes and cores need kind spiking")
+        return self
+
+    @model_validator(mode="after")
     def _chip_numbers_where_a_chip_runs_it(self) -> Recipe:
         if self.quantise is None:
             return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import resource
 import time
@@ -18,10 +19,12 @@ from snnface.encoder import Encoder
 from snnface.errors import InputError
 from snnface.memory import freed_memory_kept
 from snnface.progress import bar, say
+from snnface.training.budgets import Budgets
 from snnface.training.clips import Clips
 from snnface.training.evaluate import answer, measure
 from snnface.training.models import build, spread, start_from, step_us
 from snnface.training.objectives import loss_terms
+from snnface.training.quantised import ChipNumbers, baked
 from snnface.training.recipe import Recipe
 from snnface.training.run_folder import RunFolder, describe
 from snnface.training.teacher_file import load_predictions
@@ -43,9 +46,11 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
     model = build(recipe, clips, teacher)
     if init is not None:
         start_from(model, init)
+    settings = recipe.training
     folder = RunFolder(out)
     folder.open(describe(recipe, data_sha256, init), resume)
-    settings = recipe.training
+    chip = ChipNumbers(recipe.quantise, clips, settings.seed, folder.path / "grid.json") if recipe.quantise else None
+    budgets = Budgets(model.to_network(), recipe.losses) if isinstance(model, Encoder) else None
     groups = _parameter_groups(model, settings.neuron_lr)
     optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     log = folder.load_progress(model, optimizer)
@@ -59,7 +64,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
     def stopped_early() -> bool:
         if settings.patience is None or not log:
             return False
-        scores = [line["score"] for line in log]
+        scores = [line["score"] for line in _alike(log)]
         return len(scores) - 1 - scores.index(max(scores)) >= settings.patience
 
     with freed_memory_kept(), bar() as display:
@@ -69,11 +74,12 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
             generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
             sums: dict[str, float] = {}
             model.train()
+            run = chip.begin(model, epoch) if chip else None
             for i, indices in enumerate(clips.order(settings.seed, epoch, settings.batch)):
                 for group in optimizer.param_groups:
                     group["lr"] = group["times"] * rate(epoch * per_epoch + i)
                 events, targets = clips.batch(indices, recipe.augment, generator, teacher)
-                answers, trace = model(events)
+                answers, trace = model(events, run) if run else model(events)
                 terms = loss_terms(
                     answers,
                     trace.rates if trace else [],
@@ -83,6 +89,8 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
                     recipe.losses,
                     units,
                 )
+                if trace and budgets:
+                    terms |= budgets.terms(trace.rates, events)
                 display.advance(task)
                 if not terms:  # none of these clips has a label that the recipe learns from
                     continue
@@ -97,18 +105,21 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
                 for name, term in terms.items():
                     sums[name] = sums.get(name, 0.0) + float(term.detach()) / per_epoch
             model.eval()
+            run = chip.settle(model) if chip else None
+            predict = functools.partial(model, run=run) if run else model
             found = measure(
-                answer(model, step_us(model), validation, settings.batch, "  validation"), validation, mean_shape
+                answer(predict, step_us(model), validation, settings.batch, "  validation"), validation, mean_shape
             )
             line: dict[str, Any] = {"epoch": epoch + 1, "loss": sums, "score": _score(found)} | _shown(found)
+            line |= {"bits": recipe.quantise.bits} if recipe.quantise and run else {}
             line |= {"seconds": time.perf_counter() - started, "peak_memory_mb": _peak_memory_mb()}
-            if line["score"] > max((entry["score"] for entry in log), default=-math.inf):
-                _save(folder.path / "best.safetensors", model, data_sha256, found, mean_shape)
             log.append(line)
+            if _best(log) is line:
+                _save(folder.path / "best.safetensors", model, data_sha256, found, mean_shape, chip)
             folder.save_progress(model, optimizer, log)
             display.console.print("  " + summary(line, settings.epochs), highlight=False)
-    _save(folder.path / "last.safetensors", model, data_sha256, _shown(log[-1]), mean_shape)
-    best = max(log, key=lambda entry: entry["score"])
+    _save(folder.path / "last.safetensors", model, data_sha256, _shown(log[-1]), mean_shape, chip)
+    best = _best(log)
     return {
         "run": str(folder.path),
         "checkpoint": str(folder.path / "best.safetensors"),
@@ -165,6 +176,25 @@ def summary(line: dict[str, Any], epochs: int) -> str:
     )
 
 
-def _save(path: Path, model: nn.Module, data_sha256: str, found: dict[str, Any], mean_shape: torch.Tensor) -> None:
+def _alike(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The epochs whose scores can be compared with the last one's: in plain numbers, or in the chip's."""
+    return [entry for entry in log if entry.get("bits") == log[-1].get("bits")]
+
+
+def _best(log: list[dict[str, Any]]) -> dict[str, Any]:
+    """The best epoch, the first of equals."""
+    return max(_alike(log), key=lambda entry: entry["score"])
+
+
+def _save(
+    path: Path,
+    model: nn.Module,
+    data_sha256: str,
+    found: dict[str, Any],
+    mean_shape: torch.Tensor,
+    chip: ChipNumbers | None,
+) -> None:
     meta = {"data_sha256": data_sha256, "metrics": found, "mean_shape": mean_shape.tolist()}
+    if chip and chip.grid and isinstance(model, Encoder):
+        meta, model = meta | {"quantise": chip.grid.as_json()}, baked(model, chip.grid)
     checkpoint.save(path, model, meta, "encoder" if isinstance(model, Encoder) else "matched_cnn")
