@@ -14,7 +14,6 @@ from snnface.files import file_sha256, read_json
 from snnface.hardware.geometry import geometry
 from snnface.hardware.inputs import read_clips
 from snnface.hardware.integer import IntegerNetwork
-from snnface.hardware.profile import CHIPS, profile
 
 #: Clips whose work is counted.
 _COUNTED = 8
@@ -64,6 +63,8 @@ def of_data(path: Path, clips: int, source: Path) -> dict[str, Any]:
 
 def of_work(network: IntegerNetwork, net: Path, data: Path) -> dict[str, Any]:
     """Operations, energy, latency and cores by chip, counted in the chip's arithmetic on some clips of a data set."""
+    from snnface.hardware.profile import CHIPS, profile
+
     batch = read_clips(data, _COUNTED, split=0)
     found = profile(geometry(network, net), [(batch, get_backend("fixed")(network, batch))], CHIPS)
     return {"clips": batch.size, "data": data.name} | {
