@@ -1,0 +1,70 @@
+"""The command ``snnface neurobench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from snnface import checkpoint
+from snnface.batch import EventBatch, collate_events
+from snnface.datasets.store import SPLITS, Store
+from snnface.errors import InputError
+from snnface.facs import AU_INDEX
+from snnface.files import file_sha256, write_json
+from snnface.hardware.integer import IntegerNetwork
+from snnface.hardware.manifest import load
+from snnface.network import Network
+
+
+def neurobench(
+    model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors) or a netx network (.net).")],
+    data: Annotated[Path, typer.Option(help="Data set (.h5); clips with an action unit are used.")],
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    clips: Annotated[int, typer.Option(min=1, help="How many clips, spread over the set.")] = 16,
+    out: Annotated[Path | None, typer.Option(help="Write the answer here (.json).")] = None,
+) -> dict[str, Any]:
+    """Measure a network with NeuroBench's own harness; compare its counts with ours.
+
+    Footprint (bytes), connection and activation sparsity, synaptic operations a clip (multiply-accumulates where the
+    input carries payloads, accumulates elsewhere), accuracy of the action unit. Example:
+
+    snnface neurobench out/demo/model.net --data out/demo/test.h5 --clips 16 --out out/demo/neurobench.json
+    """
+    from snnface.hardware.neurobench_harness import run
+
+    network: Network | IntegerNetwork
+    network = load(model) if model.suffix == ".net" else checkpoint.load(model)[0].to_network()
+    chosen, labels = _clips(data, split, clips, network.input_shape)
+    answer = run(network, chosen, labels) | {
+        "network": model.name,
+        "sha256": file_sha256(model.with_suffix(".safetensors") if model.suffix != ".net" else model),
+        "data": data.name,
+        "split": split,
+        "arithmetic": "8 bit" if isinstance(network, IntegerNetwork) else "float32",
+    }
+    if out is not None:
+        write_json(out, answer)
+    return answer
+
+
+def _clips(data: Path, split: str, most: int, shape: tuple[int, ...]) -> tuple[list[EventBatch], list[int]]:
+    """Clips with an action unit, each a batch of its own, and their classes."""
+    if split not in SPLITS:
+        raise InputError("--split", f"{split} is unknown", f"Use one of {', '.join(SPLITS)}")
+    store = Store(data)
+    if (store.height, store.width) != tuple(shape[1:]):
+        what = f"holds {store.width}x{store.height} pixels, the network takes {shape[2]}x{shape[1]}"
+        raise InputError(data, what, "Convert it with snnface convert --size")
+    labels = np.array([AU_INDEX.get(int(au), -1) for au in store.au])
+    chosen = np.flatnonzero((np.asarray(store.split) == SPLITS.index(split)) & (labels >= 0))
+    if len(chosen) == 0:
+        raise InputError(data, f"has no {split} clips with an action unit", "Choose another split")
+    # spread over the set: a person's clips follow one another
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)]
+    batches = [
+        collate_events([store.events(int(i))], [int(store.duration_us[i])], store.width, store.height) for i in chosen
+    ]
+    return batches, labels[chosen].tolist()
