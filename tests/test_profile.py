@@ -22,18 +22,15 @@ from snnface.batch import collate_events
 from snnface.cli import main
 from snnface.counts import Counts, LayerCounts, count, fan_out
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
-from snnface.errors import InputError
 from snnface.hardware import manifest
 from snnface.hardware.baseline_macs import baselines, count_macs
 from snnface.hardware.chip import chip_names, load_chip
-from snnface.hardware.cores import conv_cores, dense_cores, network_cores
-from snnface.hardware.energy import energy_uj_per_s, latency_us
+from snnface.hardware.energy import energy, energy_uj_per_s
+from snnface.hardware.latency import latency_us
 from snnface.hardware.profile import profile
 from snnface.hardware.quantise import quantise
 from snnface.input import input_spikes
 from snnface.network import SynapticLayer, conv_shape
-
-LOIHI2 = load_chip("loihi2").core
 
 
 def _synapses(layer: SynapticLayer) -> np.ndarray:
@@ -152,66 +149,34 @@ def test_energies_by_hand():
     assert energy_uj_per_s(counts, load_chip("cmos45"), True) == pytest.approx(weighted / 2 * 1e-6)
 
 
+def test_the_range_of_an_energy_takes_every_figure_s_ends_and_messages_cost_each():
+    spent = energy(_counts(), load_chip("loihi1"), True, messages=100)
+    assert spent.value == pytest.approx((4_000 * 23.6 + 10_980 * 52 + 20 * 81 + 100 * 1.7) / 2 * 1e-6)
+    assert spent.low == pytest.approx((4_000 * 23.6 + 10_980 * 51.2 + 20 * 72.8 + 100 * 1.7) / 2 * 1e-6)
+    assert spent.high == pytest.approx((4_000 * 35.5 + 10_980 * 52 + 20 * 81 + 100 * 76.8) / 2 * 1e-6)
+
+
+def test_what_is_not_published_is_named_and_never_a_number():
+    network, batch = small.network("unary"), small.batch(60_000)
+    runs = [(batch, get("torch")(network, batch))]
+    rows = {row["name"]: row for row in profile(network, runs, chip_names())["chips"]}
+    assert rows["speck"]["energy_uj_per_s"] is None
+    assert "energy_pj.synop: not published" in rows["speck"]["missing"]
+    assert rows["spinnaker2"]["energy_uj_per_s"] > 0
+    assert rows["spinnaker2"]["cores"] is None
+    assert rows["spinnaker2"]["fits"] is None
+    assert "core: not published" in rows["spinnaker2"]["missing"]
+    assert rows["loihi2"]["missing"] == []
+    with pytest.raises(ValueError, match=r"energy_pj\.synop is not published"):
+        energy(count(network, runs), load_chip("xylo"), False)
+
+
 def test_latency_by_hand():
     network = small.network()
     parts = latency_us(network, _counts(), load_chip("loihi1"), [2, 1])
     assert parts["step"] == 2_000
     assert parts["lag"] == 4 * 2_000
     assert parts["processing"] == pytest.approx(max(100 * 8.4 + 50 * 3.5, 2 * (10 * 8.4 + 900 * 3.5)) / 2e3)
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "channels", "weights", "cores"),
-    [
-        (200, 66, 3, 0, 13), (99, 32, 24, 648, 25), (49, 15, 36, 7_776, 13), (24, 7, 48, 15_552, 3),
-        (22, 4, 64, 27_648, 3), (20, 2, 64, 36_864, 2),
-        (224, 224, 16, 432, 224), (112, 112, 32, 4_608, 112), (56, 56, 64, 18_432, 56), (28, 28, 128, 73_728, 28),
-        (28, 28, 256, 294_912, 56), (14, 14, 256, 589_824, 16),
-    ],
-)  # fmt: skip
-def test_conv_cores_equal_the_mapping_printed_in_lava_dl_tutorials(width, height, channels, weights, cores):
-    assert conv_cores(width, height, channels, weights, LOIHI2) == cores
-
-
-@pytest.mark.parametrize(
-    ("inputs", "outputs", "printed", "exact"),
-    [
-        (2560, 100, 12, False), (100, 50, 1, True), (50, 10, 1, True), (10, 1, 1, True), (200, 256, 3, False),
-        (256, 200, 2, True), (784, 128, 3, True), (128, 64, 1, True), (64, 10, 1, True),
-    ],
-)  # fmt: skip
-def test_dense_cores_are_a_lower_bound_of_the_printed_mapping(inputs, outputs, printed, exact):
-    estimate = dense_cores(inputs, outputs, LOIHI2)
-    assert estimate == printed if exact else estimate < printed
-
-
-def test_cores_where_only_neurons_are_known_and_where_nothing_fits():
-    assert network_cores(small.network(), load_chip("loihi1").core) == [1, 1, 1, 1]
-    with pytest.raises(InputError, match="exceeds a core"):
-        conv_cores(4, 4, 1, 200_000, LOIHI2)
-    with pytest.raises(InputError, match="exceed a core"):
-        dense_cores(20_000, 10, LOIHI2)
-
-
-def test_every_chip_says_that_it_is_a_model_and_where_it_comes_from():
-    assert chip_names() == ["cmos45", "loihi1", "loihi2"]
-    for name in chip_names():
-        chip = load_chip(name)
-        assert chip.name == name
-        assert "not a measurement" in chip.model
-        assert any(author in chip.source for author in ("Davies", "Horowitz"))
-    assert "no energy per operation is published" in load_chip("loihi2").model
-
-
-def test_a_chip_of_ones_own_and_broken_ones(tmp_path):
-    text = (load_chip("loihi1").model_dump_json(), "name = ")
-    with pytest.raises(InputError, match="is unknown"):
-        load_chip("loihi9")
-    for i, content in enumerate([*text, 'name = "x"\nmodel = "m"']):
-        path = tmp_path / f"{i}.toml"
-        path.write_text(content)
-        with pytest.raises(InputError):
-            load_chip(str(path))
 
 
 def test_macs_equal_the_products_of_a_convolution_of_ones():
