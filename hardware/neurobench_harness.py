@@ -161,11 +161,9 @@ def _counted(network: Network | IntegerNetwork, clips: Sequence[EventBatch]) -> 
 def _through_zeros(shapes: Network, network: Network | IntegerNetwork, clip: EventBatch, trace: Trace) -> int:
     """Synaptic operations whose weight is zero."""
     total = 0
-    sources: Iterator[Tensor] = iter(
-        [(_frames(network, clip) != 0).double(), *(s[:, 0].double() for s in trace.spikes)]
-    )
+    sources = [_frames(network, clip) != 0, *(s[:, 0] for s in trace.spikes)]
     for layer, source in zip(shapes.layers, sources, strict=False):
-        mask, spikes = torch.as_tensor(layer.weight == 0).double(), source.sum(0, keepdim=True)
+        mask, spikes = torch.as_tensor(layer.weight == 0).double(), source.double().sum(0, keepdim=True)
         if layer.kind == "conv":
             reached = F.conv2d(spikes, mask, None, layer.stride, layer.padding, layer.dilation, layer.groups)
         else:
