@@ -45,6 +45,24 @@ def test_the_teacher_says_something_of_every_training_clip(teacher: tuple[Path, 
     assert error < (truth.mean(0) - truth).square().mean() * 2
 
 
+def test_it_classifies_other_faces_among_the_classes_that_both_have(
+    teacher: tuple[Path, dict], tiny_path: Path, tmp_path: Path
+) -> None:
+    found = train_teacher(tiny_path, tmp_path / "again.safetensors", epochs=2, also=[(tiny_path, "train")])
+    (also,) = found.pop("also")
+    assert found == teacher[1]
+    clips = Clips(tiny_path, "train")
+    said = load_predictions(teacher[0], clips, Store(tiny_path).content_sha256())
+    for name in ("au", "expression"):
+        logits, labels = torch.stack(list(getattr(said, name)[0])), getattr(clips, name)
+        shown = labels >= 0
+        classes = torch.unique(labels[shown])
+        answers = classes[logits[shown][:, classes].argmax(1)]
+        assert also[name]["clips"] == int(shown.sum())
+        assert also[name]["top1"] == pytest.approx(float((answers == labels[shown]).float().mean()))
+        assert len(also[name]["per_class"]) == also[name]["classes"] == len(classes)
+
+
 def test_guided_training_uses_the_teacher(teacher: tuple[Path, dict], tiny_path: Path, tmp_path: Path) -> None:
     every = ("losses.teacher_landmarks=1.0", "training.epochs=1")
     recipe = settings(tiny_path, f"teacher={teacher[0]}", *every, name="guided")

@@ -23,12 +23,19 @@ def teach(
     out: Annotated[Path, typer.Option(help="File for the teacher's predictions.")] = Path("teacher.safetensors"),
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training clips.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Decides weights and order.")] = 0,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another data set whose test people the teacher classifies, e.g. other faces."),
+    ] = None,
 ) -> dict[str, Any]:
     """Train an RGB teacher on the training people; write what it says of their clips.
 
     Example: snnface teach faces.h5 --out teacher.safetensors
+
+    How well it recognises other faces: snnface teach faces.h5 --also ict.h5
     """
-    return {"out": str(out)} | train_teacher(data, out, epochs=epochs, seed=seed)
+    others = [(path, "test") for path in also or []]
+    return {"out": str(out)} | train_teacher(data, out, epochs=epochs, seed=seed, also=others)
 
 
 def train(

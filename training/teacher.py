@@ -9,6 +9,7 @@ reads from the pixels: the student never sees a stored coefficient, and at run t
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from snnface.datasets.store import Store
 from snnface.errors import InputError
-from snnface.facs import coefficient_mirror
+from snnface.facs import AUS, EXPRESSIONS, coefficient_mirror
 from snnface.memory import freed_memory_kept
 from snnface.progress import bar, track
 from snnface.training.augment import Change, draw, mirror_au
@@ -35,12 +36,21 @@ STRIDE = 4
 #: It looks at pictures of at most this many pixels a side.
 PIXELS = 64
 
+#: Names of the classes, in the order of the answers.
+_CLASSES = {"au": [f"AU{au}" for au in AUS], "expression": list(EXPRESSIONS)}
+
 #: Index and sign of each coefficient in the mirror; None where the data set does not name its coefficients.
 Mirror = tuple[list[int], Tensor] | None
 
 
 def train_teacher(
-    data: str | Path, out: str | Path, epochs: int = 12, lr: float = 2e-3, batch: int = 16, seed: int = 0
+    data: str | Path,
+    out: str | Path,
+    epochs: int = 12,
+    lr: float = 2e-3,
+    batch: int = 16,
+    seed: int = 0,
+    also: Sequence[tuple[str | Path, str]] = (),
 ) -> dict[str, Any]:
     """Train a teacher on the training people's RGB and write what it says of their clips to ``out``.
 
@@ -50,11 +60,14 @@ def train_teacher(
     and mirrored. Returns the errors on the validation people (coefficients as a fraction of their variance, landmarks
     as root mean square in pixels, class accuracies).
 
+    ``also``: other data sets and a split of each, whose clips the trained teacher classifies (``also`` of the answer,
+    :func:`_elsewhere`): how well what one kind of face shows is recognised on another.
+
     Raises
     ------
-    InputError: the data set has no RGB frames, or one cannot be read.
+    InputError: a data set has no RGB frames, or one cannot be read.
     """
-    store = Store(data)
+    store, elsewhere = Store(data), [(Store(path), Clips(path, split)) for path, split in also]
     clips, validation = Clips(data, "train"), Clips(data, "validation")
     pictures = [_pictures(store, int(i)) for i in track(clips.numbers, "teacher: read RGB")]
     truth = [_truth(store, clips, i) for i in range(len(clips))]
@@ -86,7 +99,9 @@ def train_teacher(
         for mirrored in (False, True)
     ]
     write_predictions(out, clips, store.content_sha256(), said)
-    return _check(teacher, store, validation)
+    known = {name: torch.unique(labels[labels >= 0]) for name, labels in _labels(clips).items()}
+    found = [_elsewhere(teacher, *other, known) for other in elsewhere]
+    return _check(teacher, store, validation) | ({"also": found} if found else {})
 
 
 @dataclass(frozen=True)
@@ -206,3 +221,30 @@ def _check(teacher: Teacher, store: Store, validation: Clips) -> dict[str, Any]:
         "au_top1": float(np.mean(hits["au"])) if hits["au"] else None,
         "expression_acc": float(np.mean(hits["expression"])) if hits["expression"] else None,
     }
+
+
+def _elsewhere(teacher: Teacher, store: Store, clips: Clips, known: dict[str, Tensor]) -> dict[str, Any]:
+    """Accuracy on clips of another data set, among the classes that occur in both (``known``: those of the training).
+
+    Coefficients are another face's and landmarks may be of another size, so that classes alone are compared.
+    """
+    found: dict[str, Any] = {"data": str(store.path)}
+    logits = [_look(teacher, _pictures(store, int(i)))[1:] for i in track(clips.numbers, "teacher: other faces")]
+    for number, (name, labels) in enumerate(_labels(clips).items()):
+        common = known[name][torch.isin(known[name], labels)]
+        asked = torch.isin(labels, common).nonzero()[:, 0]
+        if not len(asked):
+            continue
+        answers = torch.stack([logits[i][number] for i in asked.tolist()])[:, common].argmax(1)
+        hits = (common[answers] == labels[asked]).float()
+        found[name] = {
+            "clips": len(asked),
+            "classes": len(common),
+            "top1": float(hits.mean()),
+            "per_class": {_CLASSES[name][int(k)]: float(hits[labels[asked] == k].mean()) for k in common},
+        }
+    return found
+
+
+def _labels(clips: Clips) -> dict[str, Tensor]:
+    return {"au": clips.au, "expression": clips.expression}
