@@ -1,15 +1,7 @@
 """Lava's fixed-point arithmetic in numpy: every spike, current and voltage as Lava's simulation computes them.
 
-A step of a neuron with synaptic sum a (integer mantissas, shifts as in :mod:`snnface.hardware.integer`)::
-
-    u ← trunc(u·(4096 − iDecay) / 4096) + 64·a        wraps once beyond ±2²³
-    v ← trunc(v·(4096 − vDecay) / 4096) + u + 64·bias    saturates at ±(2²³ − 1)
-    spike where v > 64·vThMant, then v ← 0; u is kept
-
-Everything is computed in floating point, and exactly: products of the states stay below 2³⁷ < 2⁵³ (float64),
-and a layer's sums use float32 only where Σ|w|·max|x| < 2²⁴ bounds every partial sum, float64 otherwise.
-Numpy multiplies matrices with neither Winograd transforms nor reduced precision, so the order of summation
-does not matter.
+Synapses stand in :mod:`snnface.hardware.synapses`, neurons in :mod:`snnface.hardware.neurons`; here they become a
+network that runs. :mod:`snnface.hardware.native` does the same in the compiled engine.
 """
 
 from __future__ import annotations
@@ -23,15 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snnface.errors import InputError
-from snnface.hardware.integer import DECAY_UNIT, STATE_LIMIT, STATE_SHIFT, Host, IntegerLayer, IntegerNetwork
+from snnface.hardware.integer import STATE_SHIFT, Host, IntegerNetwork
+from snnface.hardware.neurons import Neurons
+from snnface.hardware.synapses import Synapses
 
 if TYPE_CHECKING:
     from snnface.backends import Trace
     from snnface.batch import EventBatch
 
 _SHIFT = float(1 << STATE_SHIFT)
-#: Values in one block of unfolded input: large enough for fast products, small enough for the cache.
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -46,124 +38,14 @@ class LayerTrace:
     v: np.ndarray
 
 
-class Synapses:
-    """The linear part of one layer: spikes or payloads in, synaptic sums out."""
-
-    def __init__(self, layer: IntegerLayer, largest_input: int) -> None:
-        self.layer = layer
-        groups = layer.groups
-        rows = layer.weight.reshape(len(layer.weight), -1)
-        self.bound = int(np.abs(rows).sum(1).max()) * largest_input
-        if self.bound >= 1 << 31:
-            raise InputError(
-                f"layer {layer.name}", "its synaptic sums leave 32 bits", "Use smaller weights or payloads"
-            )
-        self.dtype = np.float32 if self.bound < 1 << 24 else np.float64
-        if layer.kind == "conv":
-            self.taps = [(0, rows.reshape(groups, len(rows) // groups, -1).astype(self.dtype))]
-        else:
-            delays = np.zeros(1, np.int64) if layer.delay is None else np.unique(layer.delay)
-            keep = rows if layer.delay is None else None
-            self.taps = [
-                (int(d), (keep if keep is not None else np.where(layer.delay == d, rows, 0)).T.astype(self.dtype))
-                for d in delays
-            ]
-
-    def sums(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Synaptic sums ``[N, *shape_out]`` of the input ``[N, *shape_in]`` through one of :attr:`taps`."""
-        if self.layer.kind == "dense":
-            return x.reshape(len(x), -1).astype(self.dtype) @ weight
-        out = np.empty((len(x), *self.layer.shape_out), self.dtype)
-        groups, outputs, inputs = weight.shape
-        block = max(1, _BLOCK // (groups * inputs * math.prod(self.layer.shape_out[1:])))
-        for start in range(0, len(x), block):
-            part = x[start : start + block]
-            # One product of a whole block: many small ones cost more in handing them to threads than in numbers.
-            found = np.matmul(weight, self._unfold(part).reshape(groups, inputs, -1))
-            found = found.reshape(groups * outputs, len(part), *self.layer.shape_out[1:])
-            out[start : start + block] = found.swapaxes(0, 1)
-        # Lava wraps the sums of a convolution to signed 24 bits
-        if self.bound >= STATE_LIMIT:
-            out = np.mod(out.astype(np.float64) + STATE_LIMIT, 2 * STATE_LIMIT) - STATE_LIMIT
-        return out
-
-    def _unfold(self, x: np.ndarray) -> np.ndarray:
-        """``[N, C, H, W]`` → ``[C, kH, kW, N, H', W']``: the inputs of every output pixel."""
-        layer = self.layer
-        (sy, sx), (py, px), (dy, dx) = layer.stride, layer.padding, layer.dilation
-        n, c, height, width = x.shape
-        padded = np.zeros((n, c, height + 2 * py, width + 2 * px), self.dtype)
-        padded[:, :, py : py + height, px : px + width] = x
-        kh, kw = layer.weight.shape[2:]
-        _, oh, ow = layer.shape_out
-        columns = np.empty((c, kh, kw, n, oh, ow), self.dtype)
-        for i in range(kh):
-            rows = padded[:, :, i * dy : i * dy + sy * (oh - 1) + 1 : sy]
-            for j in range(kw):
-                columns[:, i, j] = rows[..., j * dx : j * dx + sx * (ow - 1) + 1 : sx].swapaxes(0, 1)
-        return columns
-
-
-class Neurons:
-    """The integer neurons of one layer for B clips; states are float64 arrays ``[B, *shape_out]`` of integers.
-
-    ``peak_u``, ``peak_v``: largest magnitudes so far in the states' units (before wrapping and saturation);
-    ``wraps``: how often a current wrapped.
-    """
-
-    def __init__(self, layer: IntegerLayer, batch: int) -> None:
-        self.name = layer.name
-        self.u = np.zeros((batch, *layer.shape_out))
-        self.v = np.zeros_like(self.u)
-        self.keep_u = (DECAY_UNIT - layer.i_decay) / DECAY_UNIT
-        self.keep_v = (DECAY_UNIT - layer.v_decay) / DECAY_UNIT
-        self.threshold = layer.threshold * _SHIFT
-        self.bias = layer.bias * _SHIFT
-        self.peak_u = self.peak_v = 0.0
-        self.wraps = 0
-
-    def reset(self) -> None:
-        """Set currents and voltages to zero."""
-        self.u[...] = 0
-        self.v[...] = 0
-
-    def step(self, sums: np.ndarray) -> np.ndarray:
-        """One step on the synaptic sums ``[B, *shape_out]``; returns the spikes, bool of the same shape."""
-        u, v = self.u, self.v
-        u *= self.keep_u
-        np.trunc(u, out=u)
-        u += sums * sums.dtype.type(_SHIFT)
-        low, high = u.min(), u.max()
-        self.peak_u = max(self.peak_u, high, -low)
-        if high > STATE_LIMIT or low <= -STATE_LIMIT:
-            if self.peak_u >= 1 << 31:
-                raise InputError(
-                    f"layer {self.name}", "its current leaves 32 bits", "Use smaller weights or payloads"
-                )
-            over, under = u > STATE_LIMIT, u <= -STATE_LIMIT
-            self.wraps += int(over.sum() + under.sum())
-            # Lava tests the lower edge on the value that is already wrapped at the upper one
-            wrapped = u - 2.0 * STATE_LIMIT * over
-            np.copyto(u, np.where(wrapped <= -STATE_LIMIT, u + 2.0 * STATE_LIMIT, wrapped))
-        v *= self.keep_v
-        np.trunc(v, out=v)
-        v += u
-        v += self.bias
-        low, high = v.min(), v.max()
-        self.peak_v = max(self.peak_v, high, -low)
-        if high >= STATE_LIMIT or low <= -STATE_LIMIT:
-            np.clip(v, 1 - STATE_LIMIT, STATE_LIMIT - 1, out=v)
-        spikes = v > self.threshold
-        v[spikes] = 0
-        return spikes
-
-
 class Simulator:
     """An integer network with its state, for B clips at once, advanced by any number of steps.
 
     ``lag``: False passes spikes on within a step (our runs); True is Lava's timing, where a layer sees at step t
-    what the layer before it sent at t − 1. ``reset_interval``, ``reset_offset``: netx's options of that name:
-    layer i (from 0) is reset before step t (from 0) where t + 1 ≡ offset + 1 + i modulo the interval.
+    what the layer before it sent at t − 1. What a layer sends to itself arrives a step later either way.
+    ``reset_interval``, ``reset_offset``: netx's options of that name: currents and voltages of layer i (from 0) are
+    zero before step t (from 0) where t + 1 ≡ offset + 1 + i modulo the interval; spikes on their way arrive all the
+    same.
     ``largest_input``: the largest magnitude that :meth:`advance` will be given (1 for spikes).
     """
 
@@ -181,6 +63,7 @@ class Simulator:
         self.synapses = [Synapses(x, 1 if i else largest_input) for i, x in enumerate(network.layers)]
         self.neurons = [Neurons(x, batch) for x in network.layers]
         self._lag = int(lag)
+        self._sent = [np.zeros((batch, *x.shape_out), bool) for x in network.layers]
         self._pending = [
             np.zeros((s.taps[-1][0] + self._lag, batch, *s.layer.shape_out), s.dtype) for s in self.synapses
         ]
@@ -192,7 +75,7 @@ class Simulator:
         """
         traces = []
         for i, neurons in enumerate(self.neurons):
-            sums = self._sums(i, x)
+            sums, recurrent = self._sums(i, x), self.synapses[i].recurrent
             kept = len(x) if i in states else 0
             trace = LayerTrace(
                 np.empty(sums.shape, bool), *(np.empty((kept, *sums.shape[1:]), np.int32) for _ in "uv")
@@ -200,7 +83,9 @@ class Simulator:
             for t, a in enumerate(sums):
                 if self.reset_interval and (self.time + t - self.reset_offset - i) % self.reset_interval == 0:
                     neurons.reset()
-                trace.s[t] = neurons.step(a)
+                if recurrent is not None:
+                    a = a + self._sent[i] @ recurrent
+                trace.s[t] = self._sent[i] = neurons.step(a)
                 if kept:
                     trace.u[t], trace.v[t] = neurons.u, neurons.v
             x = trace.s

@@ -39,7 +39,8 @@ class IntegerLayer:
     ``weight``: int64 ``[O, I/groups, kH, kW]`` (conv) or ``[O, I]`` (dense, input flattened in C order).
     ``i_decay``, ``v_decay`` (0..4096), ``threshold``, ``bias``: int64, each of a shape that broadcasts to
     ``shape_out``: (), ``[C, 1, 1]`` or ``[C, H, W]`` for conv, () or ``[O]`` for dense.
-    ``delay``: int64 ``[O, I]`` extra steps of each dense synapse, or None.
+    ``delay``: int64 ``[O, I]`` extra steps of each dense synapse, or None. ``recurrent``: int64 ``[O, O]`` dense
+    weights of what the layer's own neurons sent a step before, or None.
     """
 
     name: str
@@ -56,6 +57,7 @@ class IntegerLayer:
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    recurrent: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.kind == "conv":
@@ -69,6 +71,10 @@ class IntegerLayer:
             raise ValueError(
                 f"layer {self.name}: weight {self.weight.shape} in {self.groups} groups on input {self.shape_in} "
                 f"gives {expected}, not {self.shape_out}"
+            )
+        if self.recurrent is not None and (self.kind != "dense" or self.recurrent.shape != self.shape_out * 2):
+            raise ValueError(
+                f"layer {self.name}: recurrent weights {self.recurrent.shape} on neurons {self.shape_out}"
             )
 
     @property
@@ -102,11 +108,16 @@ class Host:
 
 @dataclass(frozen=True)
 class IntegerNetwork:
-    """A feed-forward chain of integer layers; ``host`` is None for a netx file without our manifest."""
+    """A chain of integer layers; ``host`` is None for a netx file without our manifest.
+
+    ``warnings``: what a reader should know, one sentence a layer and matter: where Lava changes or ignores something
+    that stands in the file, and where no chip can hold what Lava's simulation runs.
+    """
 
     input_shape: tuple[int, ...]
     layers: tuple[IntegerLayer, ...]
     host: Host | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def neurons(self) -> int:
@@ -116,30 +127,5 @@ class IntegerNetwork:
     @property
     def synapses(self) -> int:
         """Stored weights (a conv kernel is stored once)."""
-        return sum(layer.weight.size for layer in self.layers)
-
-
-def dense_exact(weight: np.ndarray) -> bool:
-    """Whether Lava computes with exactly these dense weights.
-
-    netx shifts a matrix to fill 8 bits, its synapse model clips and truncates it and shifts the sum back; for
-    some matrices (all zero, no positive weight with a minimum of −2^k, magnitudes beyond 8 bits) that changes
-    weights. This follows the same steps and compares.
-    """
-    high, low = int(weight.max()), int(weight.min())
-    if high == low == 0:
-        return False
-    signed = low < 0 <= high
-    ratios = ([127 / high] if high > 0 else []) + ([-128 / low] if low < 0 else [])
-    scale = min(ratios) if signed else (255 / high if high > 0 else -256 / low)
-    shift = math.floor(math.log2(scale)) + signed
-    if shift < 0:
-        return False
-    common_zeros = int(np.bitwise_or.reduce(weight.ravel()) & 0x1FF | 0x100)
-    common_zeros = (common_zeros & -common_zeros).bit_length() - 1
-    bits = 8 - shift - (common_zeros - signed)
-    mixed = low < 0 < high
-    magnitude = (-weight if high <= 0 else weight) << shift
-    clipped = np.clip(magnitude, -256 if mixed else 0, 255)
-    drop = 8 - bits + mixed
-    return drop >= 0 and bool(((clipped >> drop << drop) == magnitude).all())
+        own = sum(layer.recurrent.size for layer in self.layers if layer.recurrent is not None)
+        return own + sum(layer.weight.size for layer in self.layers)

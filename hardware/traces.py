@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snnface.hardware.fixed_point import Simulator
 from snnface.hardware.integer import IntegerNetwork
+from snnface.hardware.native import fastest
 from snnface.hdf5 import new_file
 
 _BLOCK = 64
@@ -21,7 +21,7 @@ def write_traces(
     ``s`` is bool, ``u`` and ``v`` (after reset) int32, each ``[T, *shape]``. Returns the number of spikes of
     each layer, and of wrapped currents by layer name.
     """
-    sim = Simulator(
+    sim = fastest(
         network,
         lag=True,
         reset_interval=reset_interval,

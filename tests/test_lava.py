@@ -17,9 +17,9 @@ from snnface import cli
 from snnface.errors import InputError
 from snnface.hardware import golden, manifest
 from snnface.hardware.certificate import Recording, compare, shortcomings, state_steps
+from snnface.hardware.dense_weights import dense_exact
 from snnface.hardware.fixed_point import Simulator, payloads
 from snnface.hardware.inputs import Clips
-from snnface.hardware.integer import dense_exact
 from snnface.hardware.lava import install, process
 from snnface.hardware.netx import write_net
 from snnface.hardware.quantise import quantise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 
-import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +11,8 @@ from hypothesis import strategies as st
 from integer_networks import integer_network, without_spikes
 
 from snnface.errors import InputError
-from snnface.hardware.integer import IntegerLayer, IntegerNetwork, dense_exact
+from snnface.hardware.dense_weights import dense_exact
+from snnface.hardware.integer import IntegerLayer, IntegerNetwork
 from snnface.hardware.netx import read_net, write_net
 
 
@@ -44,61 +44,6 @@ def net(tmp_path):
     network = next(n for s in range(99) if (n := integer_network(s)).layers[2].delay is not None)
     write_net(path, network)
     return path
-
-
-def put(path, name, value):
-    with h5py.File(path, "r+") as f:
-        if name in f:
-            del f[name]
-        if value is not None:
-            f[name] = value
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "what"),
-    [
-        ("layer/1/type", b"affine", "skips it silently"),
-        ("layer/1/type", b"pool", "cannot run"),
-        ("layer/4/type", b"dense_rec", "recurrent"),
-        ("layer/0/neuron/type", b"SDNN", "without neurons"),
-        ("layer/0", None, "numbered"),
-        ("layer/0/type", b"flatten", "input shape"),
-        ("layer/1/neuron/type", b"CUBA-LIF", "CUBA-LIF"),
-        ("layer/1/neuron", None, "no neuron"),
-        ("layer/1/neuron/iDecay", 4097, "decay"),
-        ("layer/1/neuron/vDecay", -1, "decay"),
-        ("layer/1/neuron/vThMant", np.arange(1, 4), "does not fit"),
-        ("layer/1/stride", np.array([1]), "stride"),
-        ("layer/1/padding", None, "padding"),
-        ("layer/1/groups", 128, "groups"),
-        ("layer/1/groups", 0, "groups"),
-        ("layer/1/delay", 1, "ignores"),
-        ("layer/1/shape", np.array([2, 3, 99]), "shape"),
-        ("layer/1/weight", np.full((2, 2, 3, 3), 0.5), "not integers"),
-        ("layer/1/bias", 40_000, "bias"),
-        ("layer/3/type", b"input", "first"),
-        ("layer/4/weight", None, "weight"),
-        ("layer/4/delay", 63, "delays"),
-        ("layer/5/weight", np.zeros((3, 5)), "change"),
-        ("layer/5/weight", np.full((3, 5), -128), "change"),
-        ("layer/5/weight", np.full((3, 5), 1000), "change"),
-        ("layer/5/weight", np.full((3, 7), 2), "weight"),
-        ("layer", None, "no layers"),
-    ],
-)
-def test_what_lava_would_read_differently_is_refused(net, name, value, what):
-    put(net, name, value)
-    with pytest.raises(InputError, match=what):
-        read_net(net)
-
-
-def test_a_dense_layer_needs_a_flatten_after_a_convolution(net):
-    with h5py.File(net, "r+") as f:
-        del f["layer/3"]
-        f.move("layer/4", "layer/3")
-        f.move("layer/5", "layer/4")
-    with pytest.raises(InputError, match="flatten"):
-        read_net(net)
 
 
 @pytest.mark.parametrize("share", [0, 0.02, 0.3, 0.6, 0.95])

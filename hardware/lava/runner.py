@@ -1,7 +1,8 @@
-"""Runs a netx file in real Lava: the part that runs inside the separate process.
+"""Runs netx files in real Lava: the part that runs inside the separate process.
 
-``python -m snnface.hardware.lava.runner JOB.json`` with the fields of :class:`snnface.hardware.lava.process.Job`;
-writes ``answer.json`` and the recorded arrays (in Lava's order W, H, C) into the job's folder.
+``python -m snnface.hardware.lava.runner FOLDER…``: each folder holds ``job.json`` and ``input.npy``
+(:mod:`snnface.hardware.lava.process` writes them) and gets ``answer.json`` and the recorded arrays, in Lava's order
+W, H, C.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ from typing import Any
 import numpy as np
 
 
-def main(job_path: str) -> None:
-    """Run one job."""
-    job = json.loads(Path(job_path).read_text())
-    folder = Path(job["folder"])
-    try:
-        answer = run(job, folder)
-    except Exception as e:
-        answer = {"error": f"{type(e).__name__}: {e}"}
-    (folder / "answer.json").write_text(json.dumps(answer))
-    sys.stdout.flush()
+def main(folders: list[Path]) -> None:
+    """Run one job after the other, up to the first that fails."""
+    failed = False
+    for folder in folders:
+        try:
+            answer = run(json.loads((folder / "job.json").read_text()), folder)
+        except Exception as e:
+            answer, failed = {"error": f"{type(e).__name__}: {e}"}, True
+        (folder / "answer.json").write_text(json.dumps(answer))
+        sys.stdout.flush()
+        if failed:
+            break
     # Lava's children are no daemons: after a failure they would keep this process from ending.
-    os._exit(1 if "error" in answer else 0)
+    os._exit(int(failed))
 
 
 def run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -102,4 +105,4 @@ def _child_error(network: Any) -> str | None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main([Path(name) for name in sys.argv[1:]])

@@ -31,6 +31,7 @@ PATCHES = {
 }
 
 
+@functools.cache
 def import_netx() -> tuple[ModuleType, list[str]]:
     """Import ``lava.lib.dl.netx``; returns it and the letters of the :data:`PATCHES` that were needed."""
     _stand_ins()

@@ -5,7 +5,7 @@
 
 #include "api.h"
 #include "cpu.h"
-#include "integer_stream.h"
+#include "integer_run.h"
 #include "pool.h"
 #include "train.h"
 

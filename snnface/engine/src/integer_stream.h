@@ -68,14 +68,16 @@ class IntegerLayer {
     return s;
   }
 
-  // One step: spikes are written to `spikes`, which may not be `from`.
-  void step(State *s, const Active &from, Arrivals *arrivals, Active *spikes) const {
+  // One step: spikes are written to `spikes`, which may not be `from`. `more`: sums [width] that arrive by other ways at
+  // a layer of one position, or nullptr.
+  void step(State *s, const Active &from, Arrivals *arrivals, Active *spikes, const int32_t *more = nullptr) const {
     spikes->begin(synapses.is().out_h, synapses.is().out_w, false);
     synapses.reach(from, &s->busy);
+    if (more) s->busy.add({0, 0});
     Watch watch{};
     s->busy.sweep([&](Place at) {
-      const bool busy = from.valued ? advance<true>(s, at, from, arrivals, spikes, &watch)
-                                    : advance<false>(s, at, from, arrivals, spikes, &watch);
+      const bool busy = from.valued ? advance<true>(s, at, from, arrivals, more, spikes, &watch)
+                                    : advance<false>(s, at, from, arrivals, more, spikes, &watch);
       return busy || always_;
     });
     for (int j = 0; j < LANES; j++) {
@@ -92,6 +94,11 @@ class IntegerLayer {
     channels_last(u, synapses.positions(), width(), synapses.is().out_c, s->u.get());
     channels_last(v, synapses.positions(), width(), synapses.is().out_c, s->v.get());
     s->wraps = s->peak = 0;
+    wake(s);
+  }
+  // Currents and voltages are zero from here on; what was counted stays.
+  void rest(State *s) const {
+    s->u.clear(), s->v.clear();
     wake(s);
   }
 
@@ -118,7 +125,8 @@ class IntegerLayer {
 
   // One step of the neurons of a position; whether any of them is not at rest.
   template <bool VALUED>
-  bool advance(State *s, Place place, const Active &from, Arrivals *arrivals, Active *spikes, Watch *watch) const {
+  bool advance(State *s, Place place, const Active &from, Arrivals *arrivals, const int32_t *more, Active *spikes,
+               Watch *watch) const {
     synapses.list<VALUED>(from, place, arrivals);
     const int p = synapses.position(place);
     const size_t at = size_t(p) * width();
@@ -133,13 +141,14 @@ class IntegerLayer {
           return (vint) * (const vint_any *)&parameter_[which][p * stride_[which] + lane];
         };
         auto *us = (vint_any *)&s->u[at + lane], *vs = (vint_any *)&s->v[at + lane];
-        const vint sum = __builtin_convertvector(arrived.part[i], vint);
+        vint sum = __builtin_convertvector(arrived.part[i], vint);
+        if (more) sum += *(const vint_any *)(more + lane);
         vint u = (vint)((vuint)decayed(*us, parameter(KEEP_U)) + ((vuint)sum << STATE_SHIFT));
         const vint over = u > STATE_LIMIT, under = u <= -STATE_LIMIT;
         u -= (over & (2 * STATE_LIMIT)) - (under & (2 * STATE_LIMIT));
         watch->wraps -= over + under;
-        vint v = decayed(*vs, parameter(KEEP_V)) + u + parameter(BIAS);
-        const vint size = chosen(v < 0, -v, v);
+        vint v = (vint)((vuint)decayed(*vs, parameter(KEEP_V)) + (vuint)u + (vuint)parameter(BIAS));
+        const vint size = chosen(v < 0, (vint)-(vuint)v, v);
         watch->peak = chosen(size > watch->peak, size, watch->peak);
         v = chosen(v >= STATE_LIMIT, vint{} + (STATE_LIMIT - 1), v);
         v = chosen(v <= -STATE_LIMIT, vint{} + (1 - STATE_LIMIT), v);
