@@ -96,7 +96,7 @@ def tally(
     """Add a block of steps to a layer's row.
 
     Spikes are compared exactly at ``steps``; currents and membranes at ``kept``, where they differ if they are
-    further apart than ``tolerance`` times the larger of 1 and the block's largest (floats of other precision). The row gets
+    further apart than ``tolerance`` times the larger of 1 and the largest (floats of other precision). The row gets
     ``spikes``, ``rate``, ``differing_spikes``, ``_u``, ``_v`` (None where a side was not observed) and ``first``:
     field, step, neuron (its index in the layer) and both values of the earliest difference, currents before membranes
     before spikes where they are of one step, with both states at that step, and ``about``. With a tolerance it gets

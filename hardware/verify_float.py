@@ -28,7 +28,7 @@ from snnface.network import Network
 from snnface.neuron import Lif, LifState, integrate, lif
 from snnface.synapse import from_spikes
 
-#: States that are further apart than this times the larger of 1 and the layer's largest differ: float64 in another order.
+#: States that are further apart than this times the larger of 1 and the largest differ: float64 in another order.
 TOLERANCE = 1e-9
 _BLOCK = 32
 
@@ -68,7 +68,7 @@ def against_float(
             "what": f"our reference and {peer}'s neurons on the same weights and events, both in float64",
             "compared": [
                 "every spike of every layer and step",
-                f"every current and membrane to {TOLERANCE:g} of the larger of 1 and the layer's largest",
+                f"every current and membrane to {TOLERANCE:g} of the larger of 1 and the largest",
             ],
             "not_compared": ["synaptic sums and readout: both sides call the same code"],
             "versions": {"snnface": __version__, "torch": torch.__version__, peer: version(peer)},

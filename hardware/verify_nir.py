@@ -26,7 +26,7 @@ from snnface.hardware.nir_files.source import Graph
 from snnface.input import coded
 from snnface.network import Network
 
-#: Importers hold float32 parameters: states within this, times the larger of 1 and the layer's largest, count as equal.
+#: Importers hold float32 parameters: states within this, times the larger of 1 and the largest, count as equal.
 TOLERANCE = 1e-5
 #: Steps and density of the random input where no data is given.
 _STEPS, _DENSITY = 64, 0.1
@@ -70,7 +70,7 @@ def against_reader(
             "what": f"our simulation in float64 and {reader}'s own NIR importer, in float{32 if single else 64}",
             "compared": [
                 "every spike of every layer and step",
-                f"every current and membrane to {TOLERANCE:g} of the larger of 1 and the layer's largest: the importer's "
+                f"every current and membrane to {TOLERANCE:g} of the larger of 1 and the largest: the importer's "
                 "parameters are float32",
             ],
             "not_compared": [],
