@@ -41,6 +41,9 @@ def export(
 
     --to nir writes the float network for snnTorch, Norse and others, with a manifest and a certificate that runs the
     importers that are installed.
+
+    --bundle writes a folder that goes to other machines: networks, NIR, certificate, model card, and a program that
+    runs them with numpy and h5py alone (docs/bundle.md).
     """
     if bundle is not None:
         from snnface.hardware.bundle.make import make
@@ -50,7 +53,7 @@ def export(
             checkpoint,
             calibration,
             clips,
-            lambda file, form: export(checkpoint, file, form, calibration, clips, bits),
+            lambda file, form: export(checkpoint, file, form, calibration, clips, bits, semantics=semantics),
         )
     if out is None:
         raise InputError("snnface export", "has no file to write", "Add --out NAME.net or --bundle FOLDER")

@@ -21,10 +21,10 @@ def text(known: dict[str, Any], heads: dict[str, Any]) -> str:
     """The card (Markdown). ``known``: the content of ``bundle.json``; ``heads``: of ``heads.json``."""
     template = Template(files("snnface.hardware.bundle").joinpath("model_card.md").read_text(encoding="utf-8"))
     _, height, width = known["input_shape"]
-    tasks = ", ".join(f"{name} ({head['stop'] - head['start']})" for name, head in heads.items())
+    tasks = ", ".join(f"{name} ({head['stop'] - head['start']})" for name, head in heads.items()) or "no heads"
     return template.substitute(
         what=f"A spiking neural network that reads faces from an event camera, at {width}×{height} pixels: {tasks}.\n"
-        f"{known['layers']} layers, {known['neurons']:,} neurons, {known['synapses']:,} weights of 8 bits, an answer "
+        f"{known['layers']} layers, {known['neurons']:,} neurons, {known['synapses']:,} weights of {known['bits']} bits, an answer "
         f"every {known['step_us'] / 1000:g} ms.\nMade by snnface {known['snnface']}.",
         networks=_networks(known),
         reference=known["reference"],
@@ -43,8 +43,17 @@ def _networks(known: dict[str, Any]) -> str:
         rows.append(f"| `certificate.json` | compared with Lava's fixed-point simulation: {counts} |")
     else:
         rows.append(f"| no certificate | {certificate['why']} |")
-    rows.append("| `network.nir` | the float network |" if nir["file"] else f"| no NIR file | {nir['why']} |")
+    if nir["file"]:
+        readers = "; ".join(f"{name}: {_reading(found)}" for name, found in nir["readers"].items())
+        rows.append(f"| `network.nir` | the float network for other libraries{f' ({readers})' if readers else ''} |")
+    else:
+        rows.append(f"| no NIR file | {nir['why']} |")
     return "\n".join(rows)
+
+
+def _reading(found: Any) -> str:
+    """What an importer made of the NIR file: differing spikes, or why it cannot read it."""
+    return f"{found} differing spikes" if isinstance(found, int) else "cannot read it"
 
 
 def _data(known: dict[str, Any]) -> str:
@@ -97,7 +106,15 @@ chip's static power comes on top.
 def _chip(row: dict[str, Any]) -> str:
     cores = "–" if row["cores"] is None else str(row["cores"]) + ("" if row["fits"] else " (does not fit)")
     latency = "–" if row["latency_us"] is None else f"{row['latency_us'] / 1000:.1f}"
-    return f"| {row['name']} | {row['energy_uj_per_s']:,.1f} | {cores} | {latency} |"
+    return f"| {row['name']} | {_spent(row)} | {cores} | {latency} |"
+
+
+def _spent(row: dict[str, Any]) -> str:
+    """Energy with its range, where there are figures for it."""
+    energy, low, high = (row.get(f"energy{end}_uj_per_s") for end in ("", "_low", "_high"))
+    if energy is None:
+        return "–"
+    return f"{energy:,.1f}" if low is None or high is None else f"{energy:,.1f} ({low:,.1f}–{high:,.1f})"
 
 
 def _limits(data: dict[str, Any] | None) -> list[str]:

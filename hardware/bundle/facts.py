@@ -22,13 +22,13 @@ _METRICS = ("au_top1", "au_top3", "au_top5", "expression_acc", "nme", "nme_mean_
 
 def of_checkpoint(path: Path) -> dict[str, Any]:
     """Where the weights come from: hashes, validation metrics, the recipe's seed where its run folder is there."""
-    _, meta = checkpoint.load(path)
+    meta = _meta(path)
     run = path.with_name("run.json")
     described = read_json(run) if run.is_file() else {}
     metrics = meta.get("metrics") or {}
     return {
         "file": path.name,
-        "sha256": file_sha256(path.with_suffix(".safetensors")),
+        "sha256": file_sha256(path.with_suffix(path.suffix or ".safetensors")),
         "training_data_sha256": meta.get("data_sha256"),
         "validation": {k: metrics[k] for k in _METRICS if k in metrics},
         "seed": described.get("recipe", {}).get("training", {}).get("seed"),
@@ -36,6 +36,11 @@ def of_checkpoint(path: Path) -> dict[str, Any]:
         "teacher": bool(described.get("recipe", {}).get("teacher")) if described else None,
         "versions": described.get("versions"),
     }
+
+
+def _meta(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of its training; nothing for a network of another library."""
+    return {} if path.suffix == ".nir" else checkpoint.load(path)[1]
 
 
 def of_data(path: Path, clips: int, source: Path) -> dict[str, Any]:
@@ -46,7 +51,7 @@ def of_data(path: Path, clips: int, source: Path) -> dict[str, Any]:
         name: len(np.unique(store.identity[store.split == i]))
         for i, name in enumerate(("train", "validation", "test"))
     }
-    trained = checkpoint.load(source)[1].get("data_sha256")
+    trained = _meta(source).get("data_sha256")
     return {
         "file": path.name,
         "sha256": file_sha256(path),

@@ -65,6 +65,7 @@ def make(folder: Path, source: Path, calibration: Path | None, clips: int, expor
             "layers": answer["layers"],
             "neurons": answer["neurons"],
             "synapses": answer["synapses"],
+            "bits": read_json(manifest.path_of(net))["source"].get("bits", 8),
             "step_us": network.host.step_us if network.host else None,
             "input_shape": list(network.input_shape),
         }
@@ -144,12 +145,12 @@ def _certificate(folder: Path, net: Path, reference: Reference) -> dict[str, Any
 def _nir(folder: Path, export: Export) -> dict[str, Any]:
     """The float network as NIR, where it can be said."""
     try:
-        export(folder / "network.nir", "nir")
+        answer = export(folder / "network.nir", "nir")
     except InputError as e:
         return {"file": None, "why": f"{e.where} {e.what}"}
     except Found as e:
         return {"file": None, "why": "; ".join(map(str, e.answer.get("refused", [])))}
-    return {"file": "network.nir"}
+    return {"file": "network.nir", "readers": answer.get("readers", {})}
 
 
 def _programs(folder: Path) -> None:
