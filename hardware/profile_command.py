@@ -9,52 +9,60 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from snnface import checkpoint
 from snnface.backends import get as get_backend
 from snnface.batch import EventBatch, collate_events
 from snnface.datasets.store import Store
 from snnface.errors import InputError
+from snnface.files import write_text
 from snnface.hardware.baseline_macs import baselines
-from snnface.hardware.geometry import geometry
-from snnface.hardware.integer import IntegerNetwork
-from snnface.hardware.profile import CHIPS
+from snnface.hardware.chip import chip_names, load_chip
+from snnface.hardware.chip_page import chip_page
+from snnface.hardware.opening import open_network
+from snnface.hardware.placement import place
+from snnface.hardware.profile import CHIPS, weight_bits
 from snnface.hardware.profile import profile as profile_network
-from snnface.network import Network
+from snnface.hardware.proposals import proposals
 from snnface.progress import track
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 #: Clips that are run at a time: their spikes at every step stand in memory together.
 BATCH = 4
+#: Word for every chip of the package.
+ALL = "all"
 
 
 def profile(
     model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors) or a netx network (.net).")],
     data: Annotated[Path, typer.Option(help="Data set whose events are counted (.h5).")],
-    chip: Annotated[list[str] | None, typer.Option(help=f"{', '.join(CHIPS)} (all), or a chip's .toml file.")] = None,
+    chip: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(CHIPS)} by default; {ALL}, or a chip's .toml file.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="train, validation or test; all clips without it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Page (.html): the map on the first chip with cores, and the bill.")
+    ] = None,
 ) -> dict[str, Any]:
     """Count what a network does on a data set; energy, latency and cores by chip, CNNs beside it.
 
-    Energies are models with their source, in µJ per second of recording.
+    Energies are models with their source, in µJ per second of recording; a figure that is not published is named.
 
-    Example: snnface profile out/demo/model.safetensors --data out/demo/test.h5 --chip loihi2 --chip cmos45
+    Example: snnface profile out/demo/model.safetensors --data out/demo/test.h5 --chip loihi2 --out profile.html
     """
-    runnable, network, backend = _open(model)
+    opened = open_network(model)
+    network = opened.network
     batches = _batches(data, split, network.input_shape)
-    run = get_backend(backend)
-    runs = ((batch, run(runnable, batch)) for batch in batches)
-    return profile_network(network, runs, chip or CHIPS, baselines(network))
-
-
-def _open(model: Path) -> tuple[Network | IntegerNetwork, Network, str]:
-    """What the backend runs, its shapes as a :class:`Network`, and the backend's name."""
-    if model.suffix == ".net":
-        from snnface.hardware.manifest import load
-
-        integer = load(model)
-        return integer, geometry(integer, model), "fixed"
-    network = checkpoint.load(model)[0].to_network()
-    return network, network, "torch"
+    run = get_backend(opened.backend)
+    runs = ((batch, run(opened.runnable, batch)) for batch in batches)
+    chips = chip_names() if chip == [ALL] else chip or CHIPS
+    on = next((c for c in map(load_chip, chips) if c.core is not None), None)
+    if out is not None and on is None:
+        raise InputError("--out", "none of these chips has cores to draw", "Add --chip loihi2")
+    answer = profile_network(network, runs, chips, baselines(network))
+    if out is not None and on is not None:
+        placement = place(network, on, weight_bits(network))
+        write_text(out, chip_page(model.stem, placement, proposals(network, placement), answer))
+        answer["out"] = str(out)
+    return answer
 
 
 def _batches(data: Path, split: str | None, shape: tuple[int, int, int]) -> Iterator[EventBatch]:

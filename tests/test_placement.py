@@ -10,11 +10,15 @@ import small_networks as small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnface import checkpoint
 from snnface.backends import get
 from snnface.counts import count
+from snnface.encoder import ConvConfig, Encoder, EncoderConfig, class_heads
 from snnface.errors import InputError
+from snnface.hardware import chips_command
 from snnface.hardware import published_mappings as printed
 from snnface.hardware.chip import load_chip
+from snnface.hardware.chip_page import chip_page
 from snnface.hardware.cores import Unplaceable, conv_cut, dense_cut, least_dense_cores, network_cores
 from snnface.hardware.placement import place
 from snnface.hardware.profile import weight_bits
@@ -219,3 +223,35 @@ def test_bits_that_integer_weights_need(weights, bits):
     layer = replace(_dense(2, 1), weight=np.array([weights]))
     assert weight_bits(_network(layer)) == bits
     assert weight_bits(_network(_dense(2, 1))) == 8
+
+
+def test_the_map_has_a_square_for_every_core_and_loads_nothing():
+    network = _network(_conv((2, 128, 128), 32, stride=2), _conv((32, 64, 64), 64, stride=2))
+    placement = place(network, LOIHI2)
+    page = chip_page("two <layers>", placement, proposals(network, placement, budget=40), None)
+    assert page.count('class="core"') == placement.cores == 96
+    assert page.count('class="free" x=') == 120 - 96
+    assert "two &lt;layers&gt; on Loihi 2" in page
+    assert "http:" not in page
+    assert "https:" not in page
+    assert "of the resolution" in page
+    assert all(figure.source.split(":")[0] in page for _, figure in LOIHI2.figures())
+    several = _network(_conv((2, 128, 128), 64))
+    assert chip_page("n", place(several, LOIHI2), [], None).count("<svg") == 5
+    unknown = chip_page("n", place(small.network(), load_chip("spinnaker2")), [], None)
+    assert "Whether it fits cannot be told: not published" in unknown
+
+
+def test_the_commands_answer(tmp_path):
+    encoder = Encoder(EncoderConfig(width=16, height=12, conv=[ConvConfig(channels=4)], heads=class_heads()))
+    checkpoint.save(tmp_path / "m.safetensors", encoder, {})
+    answer = chips_command.place_network(tmp_path / "m.safetensors", out=tmp_path / "map.html")
+    assert answer["fits"] is True
+    assert answer["cores"] == sum(layer["cores"] for layer in answer["layers"])
+    assert (tmp_path / "map.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    rows = {row["name"]: row for row in chips_command.list_chips()["chips"]}
+    assert rows["akida"]["synop_pj"] == "not published"
+    assert rows["loihi1"]["cores"] == 128
+    shown = chips_command.show("loihi2")
+    assert any(row["field"] == "core.synapse_words" and row["value"] == 12_000 for row in shown["figures"])
+    assert chips_command.check()["mappings"]["passed"] is True

@@ -284,6 +284,19 @@ def test_the_matched_cnn_has_the_encoder_s_own_products(exported):
     assert baselines(network)["matched"] == 30 * (int(conv) + 4 * 6 * 8 * 8 + lstm + 8 * 31)
 
 
+def test_the_page_holds_map_and_bill(exported, tmp_path, capsys):
+    page = tmp_path / "p.html"
+    code, answer, _ = call(capsys, exported[1], "--data", exported[2], "--chip", "all", "--out", page)
+    assert (code, answer["out"]) == (0, str(page))
+    assert len(answer["chips"]) == len(chip_names())
+    assert {row["on"] for row in answer["processors"]} == {"cpu", "gpu", "cortex_a"}
+    text = page.read_text(encoding="utf-8")
+    for row in answer["chips"]:
+        assert row["source"].split(":")[0].replace("'", "&#x27;") in text
+    assert text.count("not published") > 3
+    assert call(capsys, exported[1], "--data", exported[2], "--chip", "cmos45", "--out", page)[0] == 2
+
+
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_one_split(exported, capsys, split):
     _, answer, _ = call(capsys, exported[0], "--data", exported[2], "--split", split, "--chip", "cmos45")
