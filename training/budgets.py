@@ -25,7 +25,7 @@ HALF_ALIVE = 0.005
 
 
 class Budgets:
-    """What each spike of a network costs.
+    """What each spike of a network costs; ``bits`` of its weights, which decide the memory that cores give them.
 
     - ``synops``: synaptic operations a second, those of the input's pixels included, though no gradient changes them.
       A channel's spikes count with the mean fan-out of its positions: exact where they are spread evenly, and for a
@@ -33,11 +33,11 @@ class Budgets:
     - ``spikes``: spikes a second of all spiking layers.
     - ``cores``: cores are whole numbers of an architecture, so what has a gradient is the share of live channels:
       r/(r + 0.005) of a channel with rate r. A convolution's cores count with its own share, those of a dense layer
-      with its own and that of the layer before it. It drives the rarest channels into silence; a silent channel can
-      be left out, and cores are saved where it is.
+      with its own and that of the layer before it. It drives the rarest channels into silence, and
+      :mod:`snnface.training.prune` leaves those out.
     """
 
-    def __init__(self, network: Network, losses: Losses) -> None:
+    def __init__(self, network: Network, losses: Losses, bits: int = 8) -> None:
         self.network, self.losses = network, losses
         spiking = [layer for layer in network.layers if layer.spiking]
         #: Neurons and fan-out of one channel of each spiking layer.
@@ -52,7 +52,7 @@ class Budgets:
             core = load_chip(losses.cores_chip).core
             if core is None:
                 raise InputError(f"losses.cores_chip {losses.cores_chip}", "has no cores", "Use loihi2")
-            self._cores = network_cores(network, core)
+            self._cores = network_cores(network, core, bits)
 
     def terms(self, rates: list[Tensor], events: EventBatch) -> dict[str, Tensor]:
         """The weighted terms by name. ``rates``: of each spiking layer ``[B, C]``."""

@@ -50,7 +50,8 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
     folder = RunFolder(out)
     folder.open(describe(recipe, data_sha256, init), resume)
     chip = ChipNumbers(recipe.quantise, clips, settings.seed, folder.path / "grid.json") if recipe.quantise else None
-    budgets = Budgets(model.to_network(), recipe.losses) if isinstance(model, Encoder) else None
+    bits = recipe.quantise.bits if recipe.quantise else 8
+    budgets = Budgets(model.to_network(), recipe.losses, bits) if isinstance(model, Encoder) else None
     groups = _parameter_groups(model, settings.neuron_lr)
     optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     log = folder.load_progress(model, optimizer)
@@ -111,7 +112,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
                 answer(predict, step_us(model), validation, settings.batch, "  validation"), validation, mean_shape
             )
             line: dict[str, Any] = {"epoch": epoch + 1, "loss": sums, "score": _score(found)} | _shown(found)
-            line |= {"bits": recipe.quantise.bits} if recipe.quantise and run else {}
+            line |= {"bits": bits} if run else {}
             line |= {"seconds": time.perf_counter() - started, "peak_memory_mb": _peak_memory_mb()}
             log.append(line)
             if _best(log) is line:
