@@ -97,12 +97,13 @@ def tally(
 
     Spikes are compared exactly at ``steps``; currents and membranes at ``kept``, where they differ if they are
     further apart than ``tolerance`` times the larger of 1 and the largest (floats of other precision). The row gets
-    ``spikes``, ``rate``, ``differing_spikes``, ``_u``, ``_v`` (None where a side was not observed) and ``first``:
-    field, step, neuron (its index in the layer) and both values of the earliest difference, currents before membranes
-    before spikes where they are of one step, with both states at that step, and ``about``. With a tolerance it gets
-    ``largest_gap`` of the states, too.
+    ``spikes``, ``rate``, ``differing_spikes``, ``_u``, ``_v`` (None where a side was not observed), with a tolerance
+    ``largest_gap`` of the states, and ``first``, the earliest difference (of one step: currents before spikes before
+    membranes): field, step, neuron (its index in the layer), both values, both states at that step, and ``about``.
+    Where that is a spike and ``about`` has a ``threshold``, ``below_threshold`` is the distance from it of the
+    membrane on the side that kept silent.
     """
-    sides = list(zip(("u", "v", "spikes"), (1, 2, 0), (kept, kept, steps), strict=True))
+    sides = list(zip(("u", "spikes", "v"), (1, 0, 2), (kept, steps, kept), strict=True))
     earliest: tuple[int, str, tuple[int, ...], Any, Any] | None = None
     for field, side, at_steps in sides:
         a, b = ours[side], theirs[side]
@@ -125,6 +126,8 @@ def tally(
         step, field, neuron, a, b = earliest
         row["first"] = {"field": field, "step": step, "neuron": list(neuron), "simulator": a, "other": b} | about
         row["first"] |= _states_at(int(step), kept, neuron, ours, theirs)
+        if field == "spikes" and "threshold" in about and "v" in row["first"]:
+            row["first"]["below_threshold"] = about["threshold"] - row["first"]["v"][int(a)]
     spikes = ours[0]
     if spikes is not None:
         row["spikes"] += int(spikes.sum())
@@ -195,4 +198,5 @@ def _said(row: dict[str, Any]) -> str:
     return (
         f"first {first['field']} of neuron ({neuron}) at step {first['step']}: "
         f"{first['simulator']:g} here, {first['other']:g} there"
+        + (f", {first['below_threshold']:.1e} below the threshold" if "below_threshold" in first else "")
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from snnface.hardware.nir_files.network import to_network
 from snnface.hardware.nir_files.semantics import Semantics, resolve
@@ -10,7 +11,10 @@ from snnface.hardware.nir_files.source import Graph, load
 from snnface.hardware.nir_files.write import refusals, to_graph, write
 from snnface.network import Network
 
-__all__ = ["Graph", "Semantics", "load", "open_graph", "read", "refusals", "to_graph", "write"]
+if TYPE_CHECKING:
+    from snnface.stream import Stream
+
+__all__ = ["Graph", "Semantics", "load", "open_graph", "open_stream", "read", "refusals", "to_graph", "write"]
 
 
 def open_graph(
@@ -28,3 +32,18 @@ def read(source: Any, semantics: str | Semantics | None = None, dt: float | None
     snnface wrote need neither. Raises :class:`InputError`, naming the node, for what cannot be said as a network.
     """
     return to_network(*open_graph(source, semantics, dt))
+
+
+def open_stream(path: str | Path) -> Stream:
+    """A stream of a NIR file whose metadata say how events become its input, as snnface writes them."""
+    from snnface.errors import InputError
+    from snnface.stream import Stream
+
+    graph, stated = open_graph(path)
+    if "snnface" not in graph.metadata:
+        raise InputError(
+            path,
+            "does not say how events become its input",
+            "Write it again with snnface export --to nir --semantics WRITER",
+        )
+    return Stream(to_network(graph, stated))

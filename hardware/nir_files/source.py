@@ -37,6 +37,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "CubaLI": ("tau_syn", "tau_mem", "r", "v_leak"),
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold"),
 }
+#: Fields that may be words (padding), or are not used.
+_UNCHECKED = ("padding", "input_type", "output_type", "input_shape")
 #: Node types that hold a state or a threshold: the layers of a trace.
 NEURONS = ("CubaLIF", "CubaLI", "LIF", "LI", "IF", "I", "Threshold")
 
@@ -155,7 +157,9 @@ def _node(where: str, name: str, values: Any, before: tuple[str, ...]) -> Node:
         if plain.get(field) is None:
             raise InputError(place, f"({kind}) lacks {field}", "Write it again with nir 1.0")
     for field, value in plain.items():
-        if isinstance(value, np.ndarray) and value.dtype.kind not in "biuf":
+        if isinstance(value, (str, np.ndarray)) and field in _UNCHECKED:
+            continue
+        if isinstance(value, str) or (isinstance(value, np.ndarray) and value.dtype.kind not in "biuf"):
             raise InputError(place, f"({kind}) has a {field} that is not a number", "Write it again with nir 1.0")
         if isinstance(value, np.ndarray) and not np.isfinite(value).all():
             raise InputError(place, f"({kind}) has a {field} that is not finite", _finite_fix(field))
