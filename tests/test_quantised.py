@@ -23,6 +23,7 @@ from snnface.errors import InputError
 from snnface.hardware import manifest
 from snnface.hardware.fixed_point import run as run_fixed
 from snnface.hardware.grid import Grid, top
+from snnface.hardware.lava import process
 from snnface.hardware.quantise import as_it_runs, choose_grid, on_grid, settled
 from snnface.training import recipe as recipes
 from snnface.training import trainer
@@ -271,3 +272,15 @@ def test_other_bits_than_the_trained_ones_are_calibrated(
 def test_what_cannot_be_trained_for_a_chip_is_refused(changes: tuple[str, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         recipes.load("student", changes)
+
+
+@pytest.mark.skipif(None in process.installed().values(), reason="Lava is not installed: snnface lava install")
+def test_few_bits_and_a_threshold_for_each_channel_equal_real_lava(
+    finished: tuple[Path, dict[str, Any]], tiny_path: Path, tmp_path: Path
+) -> None:
+    snnface.export(finished[0] / "best.safetensors", tmp_path / "a.net")
+    certificate = snnface.verify(tmp_path / "a.net", against="lava", data=tiny_path, clips=1)
+    assert certificate["passed"]
+    assert all(layer["spikes"] > 0 for layer in certificate["layers"] if layer["spiking"])
+    for layer in manifest.load(tmp_path / "a.net").layers[:-1]:
+        assert len(np.unique(layer.threshold)) > 1
