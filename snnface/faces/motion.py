@@ -6,12 +6,14 @@ subject's left shoulder; gaze x + to the subject's left, gaze y + up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from snnface.faces.actions import CHANNEL_INDEX, CHANNELS, PAIRED
 from snnface.faces.expressions import COMBINATIONS, ONE_SIDED, OPTIONAL
+from snnface.faces.gestures import Gesture, Pulse, draw_speech, draw_twitches, gesture, minimum_jerk
+from snnface.faces.variation import PLAIN, Variation
 from snnface.facs import AU_INDEX, AUS, EXPRESSIONS
 
 #: The sideways coefficients are by side, the others one for both sides; the head's are signed and relative to rest.
@@ -29,26 +31,6 @@ COEFFICIENT_NAMES: tuple[str, ...] = (
 HEAD_ACTIONS = {51: (0, 24.0), 52: (0, -24.0), 53: (1, 18.0), 54: (1, -18.0), 55: (2, 20.0), 56: (2, -20.0)}
 
 
-def minimum_jerk(x: np.ndarray) -> np.ndarray:
-    """``10x³ - 15x⁴ + 6x⁵`` on 0..1 (Flash & Hogan 1985), held outside."""
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * x * (10.0 + x * (6.0 * x - 15.0))
-
-
-@dataclass(frozen=True)
-class Pulse:
-    """Rises for ``rise`` seconds from ``start``, holds till ``release`` and falls for ``fall`` seconds."""
-
-    start: float
-    rise: float
-    release: float
-    fall: float
-
-    def __call__(self, t: np.ndarray) -> np.ndarray:
-        """Amplitude 0..1 at ``t`` (seconds)."""
-        return minimum_jerk((t - self.start) / self.rise) * (1 - minimum_jerk((t - self.release) / self.fall))
-
-
 @dataclass(frozen=True)
 class State:
     """Everything that moves, at the times asked for.
@@ -56,7 +38,8 @@ class State:
     channels ``[F, channels]`` as in :data:`snnface.faces.actions.CHANNELS`; closure ``[F, 2]`` of the right and left
     eye, 0..1; head ``[F, 3]`` yaw, pitch, roll in degrees; acted ``[F, 3]`` the acted part of it in shares of full
     intensity; shift ``[F, 3]`` cm; gaze ``[F, 2]`` degrees; au ``[F, 24]`` labels;
-    components ``[F, N]`` of a face that has no actions.
+    components ``[F, N]`` of a face that has no actions; lamp ``[F, 3]``: what is added to the azimuth and the
+    elevation of the light (degrees) and to the logarithm of its strength.
     """
 
     channels: np.ndarray
@@ -67,6 +50,7 @@ class State:
     gaze: np.ndarray
     au: np.ndarray
     components: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    lamp: np.ndarray = field(default_factory=lambda: np.zeros((1, 3)))
 
     def coefficients(self) -> np.ndarray:
         """float32 ``[F, K]`` in the order of :data:`COEFFICIENT_NAMES`; or components instead of actions."""
@@ -85,7 +69,7 @@ class State:
 
 
 class Motion:
-    """The drawn motion of one clip. Light and pose use other streams, so that the label cannot change them."""
+    """The drawn motion of one clip. Light and background use other streams, so that the label cannot change them."""
 
     def __init__(
         self,
@@ -95,17 +79,21 @@ class Motion:
         seed: np.random.SeedSequence,
         intensity: float | None = None,
         components: int = 0,
+        variation: Variation = PLAIN,
     ) -> None:
-        rest, act, life = (np.random.default_rng(s) for s in seed.spawn(3))
-        self.rest_head = np.array([rest.uniform(-20, 20), rest.uniform(-12, 12), rest.uniform(-10, 10)])
+        rest, act, life, free, extra = (np.random.default_rng(s) for s in seed.spawn(5))
+        within = np.array([variation.yaw, variation.pitch, variation.roll])
+        self.rest_head = rest.uniform(-within, within)
         self.rest_gaze = np.array([rest.uniform(-12, 12), rest.uniform(-6, 6)])
         self._draw_course(act, seconds)
         drawn = act.uniform(0.3, 1.0)
         self.intensity = drawn if intensity is None else intensity
         self._draw_action(act, au, expression)
         self._draw_life(life, seconds)
-        free = np.random.default_rng(seed.spawn(1)[0])
         self.component_gain = self.intensity * np.clip(free.normal(size=components), -2, 2)
+        self.gestures: list[Gesture] = draw_twitches(extra, seconds, variation.micro)
+        if extra.random() < variation.speech:
+            self.gestures += draw_speech(extra, seconds)
 
     def _draw_course(self, rng: np.random.Generator, seconds: float) -> None:
         """Onset, apex and offset: the same draws whatever the label."""
@@ -115,7 +103,7 @@ class Motion:
         fall = rng.uniform(0.12, 0.40)
         leaves = rng.random() < 0.6 and start + rise + apex + fall < seconds - 0.05
         release = start + rise + apex if leaves else seconds + 9.0
-        self.course = Pulse(start, rise, release, fall)
+        self.course = Pulse(start, rise, release, fall, rng.uniform(0.7, 1.0) if leaves else 1.0)
         # A blink closes and reopens within 150-350 ms; closed eyes stay so for at least half a second.
         whole = rng.uniform(0.15, 0.35)
         self.blink = Pulse(start, 0.32 * whole, start + 0.45 * whole, 0.55 * whole)
@@ -128,30 +116,37 @@ class Motion:
             gains = {au: 1.0}
         elif expression >= 0:
             name = EXPRESSIONS[expression]
-            gains = {k: v * rng.uniform(0.8, 1.1) for k, v in COMBINATIONS[name].items()}
+            gains = {k: v * rng.uniform(0.75, 1.1) for k, v in COMBINATIONS[name].items()}
             for k, v in OPTIONAL.get(name, {}).items():
                 if rng.random() < 0.5:
-                    gains[k] = v * rng.uniform(0.6, 1.0)
+                    gains[k] = v * rng.uniform(0.5, 1.0)
         one_sided = expression >= 0 and EXPRESSIONS[expression] in ONE_SIDED
         side = rng.choice((-1, 1))
-        self.channel_gain = np.zeros(len(CHANNELS))
-        self.au_gain = np.zeros(len(AUS))
         self.acted_turn, self.turn_share = np.zeros(3), np.zeros(3)
         self.lids = self.closed if au == 43 else self.blink
-        self.lid_gain = 0.0
+        self.lid_gain = self.lid_level = 0.0
+        self.acted: list[Gesture] = []
         for k, g in gains.items():
             level = min(self.intensity * g, 1.0)
-            if k in AU_INDEX:
-                self.au_gain[AU_INDEX[k]] = level
             if k in HEAD_ACTIONS:
                 axis, degrees = HEAD_ACTIONS[k]
                 self.acted_turn[axis], self.turn_share[axis] = level * degrees, level * np.sign(degrees)
             elif k in (43, 45):
-                self.lid_gain = 0.72 + 0.28 * level
-            for i, (channel_au, which) in enumerate(CHANNELS):
-                if channel_au == k:
-                    uneven = 1.0 if which == 0 else rng.uniform(0.85, 1.0)
-                    self.channel_gain[i] = level * uneven * (not (one_sided and which == -side))
+                self.lid_gain, self.lid_level = 0.72 + 0.28 * level, level
+                continue
+            # Faces are a little uneven, and the muscles of an expression do not set in at once.
+            weaker = 0.0 if one_sided else rng.uniform(0.75, 1.0)
+            sides = (1.0, weaker) if side < 0 else (weaker, 1.0)
+            course = self.course
+            if expression >= 0:
+                lag, slower = rng.uniform(0.0, 0.08), rng.uniform(0.9, 1.3)
+                course = replace(course, start=course.start + lag, rise=course.rise * slower)
+            self.acted.append(gesture(course, {k: level}, sides))
+
+    @property
+    def channel_gain(self) -> np.ndarray:
+        """``[channels]`` what the acted muscles do at their apex."""
+        return sum((g.channels for g in self.acted), np.zeros(len(CHANNELS)))
 
     def _draw_life(self, rng: np.random.Generator, seconds: float) -> None:
         """Sway of head and body, stray blinks and small movements of gaze."""
@@ -160,7 +155,8 @@ class Motion:
         total = np.concatenate([rng.uniform(0.4, 1.2, 3), rng.uniform(0.05, 0.22, 3)])
         self.sway_gain = total * rng.dirichlet(np.ones(3), 6).T
         self.stray: list[tuple[Pulse, float]] = []
-        if rng.random() < min(0.25 * seconds, 0.6):
+        # People blink about 17 times a minute at rest (Bentivoglio et al., Mov. Disord. 1997).
+        for _ in range(rng.poisson(0.28 * seconds)):
             at, whole = rng.uniform(0, max(seconds - 0.15, 0.01)), rng.uniform(0.12, 0.25)
             self.stray.append((Pulse(at, 0.35 * whole, at + 0.45 * whole, 0.55 * whole), rng.uniform(0.7, 1.0)))
         steps = rng.poisson(0.8 * seconds)
@@ -174,14 +170,16 @@ class Motion:
         t = np.asarray(t, float)
         course = self.course(t)[:, None]
         lids = self.lids(t)
-        closure = self.lid_gain * lids
         stray = np.zeros_like(t)
         for pulse, gain in self.stray:
             stray = np.maximum(stray, gain * pulse(t))
-        closure = np.maximum(closure, stray)
-        au = course * self.au_gain
-        acted_lids = 43 if self.lids is self.closed else 45
-        au[:, AU_INDEX[acted_lids]] = self.au_gain[AU_INDEX[acted_lids]] * lids
+        channels, au = np.zeros((len(t), len(CHANNELS))), np.zeros((len(t), len(AUS)))
+        for each in (*self.acted, *self.gestures):
+            amount = each.pulse(t)[:, None]
+            # A muscle that is called twice does more, but never more than all it can.
+            channels += (1 - channels) * (amount * each.channels)
+            au += (1 - au) * (amount * each.au)
+        au[:, AU_INDEX[43 if self.lids is self.closed else 45]] = self.lid_level * lids
         blink = AU_INDEX[45]
         au[:, blink] = np.maximum(au[:, blink], stray)
         sway = (self.sway_gain * np.sin(self.sway_rate * t[:, None, None] + self.sway_phase)).sum(1)
@@ -189,8 +187,8 @@ class Motion:
         for start, rise, jump in self.saccades:
             gaze += minimum_jerk((t - start) / rise)[:, None] * jump
         return State(
-            channels=course * self.channel_gain,
-            closure=np.repeat(closure[:, None], 2, 1),
+            channels=channels,
+            closure=np.repeat(np.maximum(self.lid_gain * lids, stray)[:, None], 2, 1),
             head=self.rest_head + sway[:, :3] + course * self.acted_turn,
             acted=course * self.turn_share,
             shift=sway[:, 3:],
