@@ -12,7 +12,7 @@ from snnface.converters.sensors import sensor
 from snnface.converters.simulator import EventSimulator
 from snnface.datasets.store import ClipData
 from snnface.faces import ClipSpec, FaceClip
-from snnface.faces.picture import luminance, srgb
+from snnface.faces.picture import srgb
 
 #: Time between two pictures of the ordinary camera, and between two labels (30 a second), µs.
 FRAME_US = 33_333
@@ -28,15 +28,17 @@ def make_clip(plan: Plan, number: int) -> ClipData:
     exposure = EXPOSURE ** random.uniform(-1, 1)
     identity, au, expression = plan.labels(number)
     seed = int(face_seed.generate_state(1)[0])
-    clip = FaceClip(ClipSpec(identity, au, expression, seconds, plan.width, plan.height, seed), face=plan.actor)
+    spec = ClipSpec(identity, au, expression, seconds, plan.width, plan.height, seed)
+    clip = FaceClip(spec, face=plan.actor, variation=plan.variation)
     simulator = EventSimulator(plan.width, plan.height, sensor(plan.sensor), int(sensor_seed.generate_state(1)[0]))
     frame_t_us = np.arange(0, clip.duration_us, FRAME_US, dtype=np.int64)
     # Both cameras look at the same pictures: the event sensor sees each of the ordinary one's, and those between.
     times = clip.sampling_times(np.append(frame_t_us, clip.duration_us))
     events, rgb = [], []
-    for t, is_frame, seen in zip(times.tolist(), np.isin(times, frame_t_us), clip.film(times), strict=True):
-        events.append(simulator.step(exposure * luminance(seen), t))
-        if plan.rgb and is_frame:
+    pictured = set(frame_t_us.tolist()) if plan.rgb else set()
+    for t, light, seen in clip.light(times):
+        events.append(simulator.step(exposure * light, t))
+        if seen is not None and t in pictured:
             rgb.append(_jpeg(srgb(seen)))
     return ClipData(
         events=np.concatenate(events),

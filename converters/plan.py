@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from snnface.errors import InputError
 from snnface.faces.load import load_face
 from snnface.faces.person import Face
 from snnface.faces.procedural import PROCEDURAL
+from snnface.faces.variation import SCENES, Variation
 
 #: Modules of this room that decide what a clip contains.
 MAKERS = ("plan", "clip", "sensors", "preset", "simulator", "pixels", "noise", "readout")
@@ -33,7 +34,8 @@ class Plan:
 
     ``seconds``: mean length of a clip; ``split``: fractions of the people in training, validation and test;
     ``first_identity``: number of the first person, so that two sets can hold different people; ``face``: as of
-    :func:`snnface.faces.load.load_face`.
+    :func:`snnface.faces.load.load_face`; ``scene``: a name of :data:`snnface.faces.variation.SCENES`; ``vary``: names
+    and values of the settings of :class:`~snnface.faces.variation.Variation` that differ from it.
 
     Raises
     ------
@@ -52,6 +54,8 @@ class Plan:
     first_identity: int = 0
     split: tuple[float, float, float] = (0.7, 0.15, 0.15)
     face: str = PROCEDURAL.name
+    scene: str = "plain"
+    vary: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("clips", 1), ("identities", 1), ("seed", 0), ("first_identity", 0)):
@@ -75,11 +79,26 @@ class Plan:
         if len(self.split) != 3 or not (min(self.split) >= 0 and abs(sum(self.split) - 1) < 1e-6):
             raise InputError("--split", "is not three fractions that sum to 1", "Write for example 0.7,0.15,0.15")
         sensor(self.sensor)
+        self._check_scene()
         for task in self.tasks:
             if not self.numbers(task):
                 able = ",".join(t for t in TASKS if self.numbers(t))
                 fix = f"Use --tasks {able}, or map actions to its components in a .toml beside it (docs/faces.md)"
                 raise InputError(f"--face {self.face}", f"has nothing to act for task {task}", fix)
+
+    def _check_scene(self) -> None:
+        if self.scene not in SCENES:
+            raise InputError(f"--scene {self.scene}", "is unknown", f"Use one of {', '.join(SCENES)}")
+        known = [field.name for field in fields(Variation)]
+        for name, _ in self.vary:
+            if name not in known:
+                raise InputError(f"--vary {name}", "is unknown", f"Use one of {', '.join(known)}")
+        self.variation  # noqa: B018 - raises where a value is out of range
+
+    @property
+    def variation(self) -> Variation:
+        """How much clips differ beyond who acts what."""
+        return replace(SCENES[self.scene], **dict(self.vary))
 
     @property
     def actor(self) -> Face:
@@ -96,7 +115,7 @@ class Plan:
 
         A face from a file is known by its content, wherever it lies.
         """
-        plan = asdict(self) | {"tasks": sorted(self.tasks), "split": list(self.split)}
+        plan = asdict(self) | {"tasks": sorted(self.tasks), "split": list(self.split), "vary": dict(self.vary)}
         face = self.actor
         del plan["face"]
         if face is not PROCEDURAL:

@@ -317,12 +317,13 @@ def test_labels_have_the_promised_form() -> None:
     labels = clip(-1, 4).labels(times)
     shapes = {
         "au_intensity": (3, 24), "landmarks": (3, 68, 2), "visible": (3, 68),
+        "landmarks98": (3, 98, 2), "visible98": (3, 98),
         "coefficients": (3, len(COEFFICIENT_NAMES)),
         "pose": (3, 3), "gaze": (3, 2), "box": (3, 4),
     }  # fmt: skip
     assert {k: v.shape for k, v in labels.items()} == shapes
-    assert labels["visible"].dtype == bool
-    assert all(v.dtype == np.float32 for k, v in labels.items() if k != "visible")
+    assert labels["visible"].dtype == labels["visible98"].dtype == bool
+    assert all(v.dtype == np.float32 for k, v in labels.items() if not k.startswith("visible"))
 
 
 def test_a_turned_head_hides_the_far_cheek() -> None:

@@ -127,6 +127,19 @@ def test_workers_change_nothing_and_the_seed_everything(made: tuple[Path, dict],
     assert synthesise(tmp_path / "other.h5", plan(seed=4))["sha256"] != made[1]["sha256"]
 
 
+def test_a_varied_scene_is_the_same_for_any_workers_and_is_not_the_plain_one(made, tmp_path: Path) -> None:
+    varied = plan(scene="varied", vary=(("flicker", 1.0), ("occluders", 1.0)), clips=4)
+    one = synthesise(tmp_path / "one.h5", varied)
+    assert synthesise(tmp_path / "two.h5", varied, workers=2, shard_clips=3)["sha256"] == one["sha256"]
+    store = Store(tmp_path / "two.h5")
+    assert store.extra == ("landmarks98", "visible98")
+    assert store.generator["settings"]["scene"] == "varied"
+    assert store.generator["settings"]["vary"] == {"flicker": 1.0, "occluders": 1.0}
+    # The mains light every pixel up and down.
+    assert one["events"] > 3 * sum(len(Store(made[0]).events(i)) for i in range(4))
+    assert Store(made[0]).generator["settings"]["scene"] == "plain"
+
+
 def test_shards_hold_the_same_content(made: tuple[Path, dict], tmp_path: Path) -> None:
     out = tmp_path / "faces.h5"
     assert synthesise(out, plan(), workers=2, shard_clips=3)["sha256"] == made[1]["sha256"]
@@ -259,6 +272,10 @@ def test_resuming_a_whole_set_makes_nothing(made: tuple[Path, dict]) -> None:
         ("--clips 3 --split nan,0.5,0.5", "--split"),
         ("--clips 3 --seed -1", "--seed"),
         ("--clips 3 --face painted", "--face painted"),
+        ("--clips 3 --scene nice", "--scene nice"),
+        ("--clips 3 --vary flicker", "--vary flicker"),
+        ("--clips 3 --vary smoke=0.5", "--vary smoke"),
+        ("--clips 3 --vary flicker=2", "variation flicker"),
     ],
 )
 def test_bad_settings_are_named_in_one_line(options: str, where: str, tmp_path: Path, capsys) -> None:

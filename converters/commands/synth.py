@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,10 @@ from snnface.converters.plan import Plan
 from snnface.converters.sensors import SENSORS
 from snnface.converters.synth import synthesise
 from snnface.errors import InputError
+from snnface.faces.variation import SCENES, Variation
 from snnface.io import parse_size
+
+_SETTINGS = [field.name for field in dataclasses.fields(Variation)]
 
 
 def synth(
@@ -26,6 +30,13 @@ def synth(
     tasks: Annotated[
         str, typer.Option(help="au, expression or both; free: drawn components, for a linear face without actions.")
     ] = "au,expression",
+    scene: Annotated[
+        str, typer.Option(help=f"What is around the faces and how they are held: {', '.join(SCENES)}.")
+    ] = "plain",
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help=f"Change one setting of the scene: {', '.join(_SETTINGS)}."),
+    ] = None,
     rgb: Annotated[bool, typer.Option(help="Store paired RGB at 30 frames/s.")] = True,
     workers: Annotated[int, typer.Option(help="Processes; 0 = all cores.")] = 0,
     shard_clips: Annotated[
@@ -42,6 +53,9 @@ def synth(
     """Make labelled synthetic faces as events (and paired RGB).
 
     Example: snnface synth faces.h5 --clips 310 --identities 10 --seconds 1.2 --size 64x64
+
+    With other light, backgrounds, glasses and hands in front, and flicker in half the clips: snnface synth hard.h5
+    --clips 310 --scene varied --vary flicker=0.5
 
     Real morphable faces by path: snnface synth ict.h5 --clips 310 --face ict:ICT-FaceKit/FaceXModel
     """
@@ -60,8 +74,18 @@ def synth(
         first_identity=first_identity,
         split=_fractions(split),
         face=face,
+        scene=scene,
+        vary=tuple(_setting(text) for text in vary or ()),
     )
     return synthesise(out, plan, workers or os.cpu_count() or 1, resume, shard_clips, cluster)
+
+
+def _setting(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise InputError(f"--vary {text}", "is not NAME=VALUE", "Write for example flicker=0.5") from None
 
 
 def _fractions(text: str) -> tuple[float, float, float]:

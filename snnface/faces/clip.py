@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from snnface.errors import InputError
-from snnface.faces import picture, render
+from snnface.faces import picture
 from snnface.faces.canvas import Canvas
+from snnface.faces.labels import labels_of
 from snnface.faces.motion import Motion, State
-from snnface.faces.outline import follow_outline
 from snnface.faces.person import Face
 from snnface.faces.procedural import PROCEDURAL
+from snnface.faces.props import Prop, make_glasses
 from snnface.faces.scene import draw_scene
+from snnface.faces.stage import Stage
+from snnface.faces.surroundings import Surroundings
+from snnface.faces.variation import PLAIN, Variation
 from snnface.facs import AUS, EXPRESSIONS
 
 #: Shortest and longest step (µs) from one sample to the next, and how far (pixels) anything may move in one.
@@ -66,28 +70,38 @@ class FaceClip:
 
     Pose, light, background, motion and gaze are drawn from separate streams of the seed: none depends on the label.
     ``intensity`` (0..1), if given, replaces the drawn one, to show an action at a strength of choice. ``face``: the
-    kind of face.
+    kind of face. ``variation``: how much clips differ beyond that.
 
     Raises
     ------
     InputError: this kind of face cannot act what the clip is of.
     """
 
-    def __init__(self, spec: ClipSpec, intensity: float | None = None, face: Face = PROCEDURAL) -> None:
+    def __init__(
+        self,
+        spec: ClipSpec,
+        intensity: float | None = None,
+        face: Face = PROCEDURAL,
+        variation: Variation = PLAIN,
+    ) -> None:
         if spec.au != -1 and spec.au not in face.actions:
             raise InputError(f"face {face.name}", f"cannot act AU{spec.au}", f"Choose one of {face.actions}")
         if spec.expression != -1 and spec.expression not in face.expressions:
             missing = EXPRESSIONS[spec.expression]
             raise InputError(f"face {face.name}", f"cannot act {missing}", f"Choose one of {face.expressions}")
         self.spec = spec
-        motion_seed, scene_seed, self._back_seed = np.random.SeedSequence(spec.seed).spawn(3)
+        motion_seed, scene_seed, self._back_seed, around_seed = np.random.SeedSequence(spec.seed).spawn(4)
         drawn = len(face.components)
-        self.motion = Motion(spec.au, spec.expression, spec.seconds, motion_seed, intensity, drawn)
+        self.motion = Motion(spec.au, spec.expression, spec.seconds, motion_seed, intensity, drawn, variation)
+        if drawn:
+            self.motion.gestures.clear()
         if 45 not in face.actions:
             self.motion.stray.clear()
         self.scene = draw_scene(np.random.default_rng(scene_seed), spec.width, spec.height, self.motion.rest_head)
-        self.person = face.person(spec.identity)
+        self.person = face.person(spec.identity, variation.beards)
         self.model = self.person.model
+        self.around = Surroundings(around_seed, variation, spec.seconds)
+        self.stage = Stage([*self.around.props, *self._glasses(variation.glasses)], self.around.margin)
         self._camera = self.scene.camera()
 
     @property
@@ -97,14 +111,33 @@ class FaceClip:
 
     def state(self, t_us: np.ndarray | int) -> State:
         """Everything that moves at the times ``t_us`` (µs)."""
-        return self.motion.at(np.atleast_1d(np.asarray(t_us, float)) * 1e-6)
+        seconds = np.atleast_1d(np.asarray(t_us, float)) * 1e-6
+        return replace(self.motion.at(seconds), lamp=self.around.lamp(seconds))
 
     def film(self, times_us: np.ndarray) -> Iterator[np.ndarray]:
-        """Pictures at some times (µs): linear RGB float32 ``[H, W, 3]``, pixels area-averaged; > 0, roughly 0..1."""
+        """Pictures at some times (µs): linear RGB float32 ``[H, W, 3]``, pixels area-averaged; > 0, roughly 0..1.
+
+        As a camera sees them whose exposure outlasts the mains' swings; :meth:`light` has those.
+        """
         for start in range(0, len(times_us), BLOCK):
-            pose = self._pose(times_us[start : start + BLOCK])
+            times = np.asarray(times_us[start : start + BLOCK])
+            pose = self._pose(times)
+            things, drift = self.stage.seen(times * 1e-6, pose, self._camera), self.around.drift(times * 1e-6)
             for i in range(len(pose.head)):
-                yield self._canvas.draw(pose, i, self._camera)
+                yield self._canvas.draw(pose, i, self._camera, things, drift)
+
+    def light(self, times_us: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+        """What an event sensor sees: time (µs), luminance float32 ``[H, W]`` and, at ``times_us``, the picture of the
+        :meth:`film`. Where the light flickers, moments between those times, in order, without a picture."""
+        before: tuple[int, np.ndarray] | None = None
+        for t, seen in zip(np.asarray(times_us).tolist(), self.film(times_us), strict=True):
+            now = picture.luminance(seen)
+            if before is None:
+                yield t, now * np.float32(self.around.mains(t)), seen
+            else:
+                for moment, light in self.around.between(*before, t, now):
+                    yield moment, light, seen if moment == t else None
+            before = t, now
 
     def luminance(self, t_us: int) -> np.ndarray:
         """float32 ``[H, W]`` linear light at time ``t_us``."""
@@ -133,56 +166,40 @@ class FaceClip:
         return np.union1d(stops, between)
 
     def labels(self, t_us: np.ndarray) -> dict[str, np.ndarray]:
-        """Labels at the times ``t_us`` int64 ``[F]`` (µs), all float32 but ``visible`` (bool).
-
-        au_intensity ``[F, 24]`` in the order of ``AUS``; landmarks ``[F, 68, 2]`` in event pixels (x, y; a pixel's
-        centre is a whole number); visible ``[F, 68]``: the skin there faces the camera; coefficients ``[F, K]`` as in
-        the face's ``coefficients`` (the head's are the acted part, relative to rest); pose ``[F, 3]`` yaw, pitch,
-        roll in degrees (to the subject's left, up, towards the left shoulder are positive); gaze ``[F, 2]`` degrees
-        (to the subject's left, up); box ``[F, 4]`` x0, y0, x1, y1 of the face from chin to hairline.
-        """
+        """Labels at the times ``t_us`` int64 ``[F]`` (µs): :func:`snnface.faces.labels.labels_of`."""
         times = np.atleast_1d(np.asarray(t_us, np.int64))
-        state, frames, mesh = self.state(times), len(times), self.person.mesh
+        state = self.state(times)
         pose = self.person.pose(state, self.scene)
-        known = len(mesh.landmarks)
-        marks, box = np.full((frames, 68, 2), np.nan, np.float32), np.empty((frames, 4), np.float32)
-        places, directions = (np.zeros((frames, 68, 3), np.float32) for _ in range(2))
-        around = mesh.smooth[np.isin(mesh.smooth, mesh.facing).any(1)]
-        p, screen, normals = (np.empty((len(self.model.occlusion), 3), np.float32) for _ in range(3))
-        for i in range(frames):
-            self.person.place(pose, i, self._camera, p, screen)
-            xy = screen[:, :2] - np.float32(0.5)
-            box[i, :2], box[i, 2:] = xy[mesh.outline].min(0), xy[mesh.outline].max(0)
-            if known:
-                render.find_normals(p, around, normals)
-                marks[i], places[i], directions[i] = xy[mesh.landmarks], p[mesh.facing], normals[mesh.facing]
-                follow_outline(mesh, xy, marks[i])
-        turn = pose.head[:, :, :3].transpose(0, 2, 1)
-        towards = np.array([0, 0, self.scene.distance], np.float32) - (places @ turn + pose.head[:, None, :, 3])
-        return {
-            "au_intensity": state.au,
-            "landmarks": marks,
-            "visible": ((directions @ turn) * towards).sum(2) > 0,
-            "coefficients": state.coefficients(),
-            "pose": state.head.astype(np.float32),
-            "gaze": state.gaze.astype(np.float32),
-            "box": box,
-        }
+        things = self.stage.seen(times * 1e-6, pose, self._camera)
+        return labels_of(self.person, self.scene, state, pose, self.stage, things)
 
     def _pose(self, t_us: np.ndarray) -> Any:
         return self.person.pose(self.state(t_us), self.scene)
 
     @cached_property
     def _canvas(self) -> Canvas:
-        return Canvas(self.person, self.scene, self.spec.height, self.spec.width, self._back_seed)
+        return Canvas(self.person, self.scene, self.spec.height, self.spec.width, self._back_seed, self.stage)
+
+    def _glasses(self, share: float) -> list[Prop]:
+        """Those of the person, if it has any: the same ones in every clip."""
+        wears = np.random.default_rng([86028121, self.spec.identity]).random() < share
+        marks = self.person.mesh.landmarks
+        return [make_glasses(self.spec.identity, self.model.rest[marks])] if wears and len(marks) else []
 
     def _steps(self, grid_us: np.ndarray) -> np.ndarray:
         """float64 ``[G - 1]``: how many steps it takes from each time (µs) of a grid to the next."""
-        pose = self._pose(grid_us)
+        state, side = self.state(grid_us), max(self.spec.width, self.spec.height)
+        pose = self.person.pose(state, self.scene)
         moved = self.person.travelled(pose, self._camera)
         iris = 1.5 * self.scene.focal / self.scene.distance * np.abs(np.diff(pose.look, axis=0))
         # Wrinkles that come up count as if they moved.
         wrinkles = 5.0 * np.abs(np.diff(pose.channels, axis=0))
-        moved = np.concatenate([moved[:, None], iris, wrinkles], 1).max(1)
+        # So does light that grows by a twentieth or turns by three degrees; outside the picture nothing counts.
+        lamp = np.abs(np.diff(state.lamp, axis=0)) * (1 / 6, 1 / 6, 10.0)
+        drift = side * np.abs(np.diff(self.around.drift(grid_us * 1e-6), axis=0))
+        things = self.stage.seen(grid_us * 1e-6, pose, self._camera)[..., :2]
+        things = np.abs(np.diff(np.clip(things, -2, (self.spec.width + 2, self.spec.height + 2)), axis=0))
+        every = (moved[:, None], iris, wrinkles, lamp, drift, things.reshape(len(moved), -1))
+        moved = np.concatenate(every, 1).max(1)
         gap = np.diff(grid_us)
         return np.clip(moved / LARGEST_MOVE, gap / LONGEST_STEP, gap / SHORTEST_STEP)

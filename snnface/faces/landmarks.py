@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from snnface.faces.marks98 import BROW_LOW
 from snnface.faces.mesh import MOUTH_Y, Template, template
 
 Points = list[tuple[float, ...]]
@@ -92,6 +93,26 @@ def landmark_vertices() -> np.ndarray:
     """int64 ``[68]``: the vertex of each landmark, iBUG order."""
     t = template()
     return np.array([_nearest(t, p) for p in positions()])
+
+
+@cache
+def brow_vertices() -> np.ndarray:
+    """int64 ``[8]``: the vertices at the brows' lower edges, the right one first, inner ends first."""
+    t = template()
+    return np.array([_nearest(t, (side * s, y)) for side in (-1, 1) for s, y in BROW_LOW])
+
+
+@cache
+def contour_rows() -> np.ndarray:
+    """int64 ``[17, 10]``: for each landmark of the jaw the skin beside it, from the landmark towards the midline."""
+    t, marks = template(), landmark_vertices()[:17]
+    rows = []
+    for v in marks.tolist():
+        level = np.flatnonzero(t.skin & (t.depth == 0) & (t.y == t.y[v]) & (t.s * t.s[v] >= 0))
+        inwards = level[(np.abs(t.s[level]) <= abs(t.s[v])) & (np.abs(t.s[level]) >= 0.5 * abs(t.s[v]))]
+        inwards = inwards[np.argsort(-np.abs(t.s[inwards]), kind="stable")]
+        rows.append(np.resize(np.append(inwards, np.full(10, inwards[-1])), 10))
+    return np.array(rows)
 
 
 @cache

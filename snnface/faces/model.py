@@ -9,7 +9,7 @@ import numpy as np
 
 from snnface.faces.actions import CHANNEL_INDEX, JAW_PIVOT, LID_LOWER, LID_UPPER, action_fields
 from snnface.faces.curves import gauss, smoothstep
-from snnface.faces.identity import draw_identity
+from snnface.faces.identity import BEARDS, draw_identity
 from snnface.faces.mesh import BODY, CAVITY, EYE, HAIR, TEETH_LOW, TEETH_UP, template
 from snnface.faces.motion import State
 from snnface.faces.shape import EYE_RADIUS, rest_geometry
@@ -58,9 +58,9 @@ class FaceModel(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def face_model(identity: int) -> FaceModel:
-    """The model of the person ``identity``."""
-    t, who = template(), draw_identity(identity)
+def face_model(identity: int, beards: float = BEARDS) -> FaceModel:
+    """The model of the person ``identity``; ``beards`` as of :func:`~snnface.faces.identity.draw_identity`."""
+    t, who = template(), draw_identity(identity, beards)
     rest, fields = rest_geometry(t, who), action_fields()
     # The neck stands on the shoulders and turns with the head only at its upper end.
     follow = np.ones(len(t.s))
@@ -93,9 +93,9 @@ def face_model(identity: int) -> FaceModel:
 
 
 @lru_cache(maxsize=4)
-def painted_atlas(identity: int, shrink: int) -> np.ndarray:
+def painted_atlas(identity: int, shrink: int, beards: float = BEARDS) -> np.ndarray:
     """Linear albedo ``[Ht, Wt, 3]`` float32 of a person; ``shrink`` 2 averages 2 × 2 texels, for small pictures."""
-    atlas = texture_atlas(draw_identity(identity))
+    atlas = texture_atlas(draw_identity(identity, beards))
     parts = [atlas[:, r::shrink, c::shrink] for r, c in np.ndindex(shrink, shrink)]
     atlas = np.add.reduce(parts) / np.float32(len(parts))
     return np.ascontiguousarray(atlas.transpose(1, 2, 0))

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from snnface.faces.identity import BEARDS
 from snnface.faces.motion import State
 from snnface.faces.scene import Scene
 from snnface.faces.texture import Wrinkles
@@ -24,8 +25,9 @@ class Mesh:
     middle of the upper lids' margins.
     landmarks ``[68]`` in iBUG order (empty: none are known); facing ``[68]``: whose normal says whether a landmark
     faces the camera; contour ``[17, C]``: where the outline of a turned face may run instead of along the jaw's
-    landmarks, each row from the landmark inwards, or empty. outline: the face from chin to hairline. watched:
-    vertices that stand for all when it comes to how far the face moves.
+    landmarks, each row from the landmark inwards, or empty. brow_low ``[8]``: the brows' lower edges, inner ends
+    first, the right brow first, or empty. outline: the face from chin to hairline. watched: vertices that stand for
+    all when it comes to how far the face moves.
     """
 
     triangles: np.ndarray
@@ -40,10 +42,12 @@ class Mesh:
     copies: np.ndarray = field(default_factory=lambda: _NONE)
     originals: np.ndarray = field(default_factory=lambda: _NONE)
     contour: np.ndarray = field(default_factory=lambda: _NONE)
+    brow_low: np.ndarray = field(default_factory=lambda: _NONE)
 
 
 class Person(Protocol):
-    """One person of a kind of face. ``model``: the named tuple its kernels take; it has ``occlusion`` float32 [V].
+    """One person of a kind of face. ``model``: the named tuple its kernels take; it has ``rest`` [V, 3] (cm),
+    ``occlusion`` float32 [V] and ``eye_centres`` [2, 3] (none without eyes).
 
     A pose (what :meth:`pose` returns) is a named tuple over F moments with at least ``channels``, ``head``, ``body``,
     ``light`` and ``look`` as of :class:`snnface.faces.pose.Pose`.
@@ -82,5 +86,5 @@ class Face(Protocol):
     components: tuple[str, ...]
     coefficients: tuple[str, ...]
 
-    def person(self, identity: int) -> Person:
-        """The person with this number (≥ 0)."""
+    def person(self, identity: int, beards: float = BEARDS) -> Person:
+        """The person with this number (≥ 0); ``beards`` as of :func:`snnface.faces.identity.draw_identity`."""

@@ -39,6 +39,6 @@ def pose_of(state: State, model: FaceModel, scene: Scene) -> Pose:
         lids=model.lid_travel(state),
         head=head,
         body=body,
-        light=scene.light_in_head(state.head),
+        light=scene.light_in_head(state.head, state.lamp),
         look=np.sin(np.deg2rad(state.gaze)).astype(np.float32),
     )

@@ -8,7 +8,8 @@ import numpy as np
 
 from snnface.faces import render
 from snnface.faces.atlas import texture_coordinates
-from snnface.faces.landmarks import facing_vertices, landmark_vertices, lid_margins
+from snnface.faces.identity import BEARDS
+from snnface.faces.landmarks import brow_vertices, contour_rows, facing_vertices, landmark_vertices, lid_margins
 from snnface.faces.mesh import EYE, template
 from snnface.faces.model import FaceModel, face_model, painted_atlas, shrunk_coordinates, skin_rows
 from snnface.faces.motion import COEFFICIENT_NAMES, State
@@ -34,6 +35,8 @@ def procedural_mesh() -> Mesh:
         lids=lid_margins(),
         landmarks=landmark_vertices(),
         facing=facing_vertices(),
+        brow_low=brow_vertices(),
+        contour=contour_rows(),
         outline=np.flatnonzero(t.skin & (np.abs(t.s) < 11) & (t.y > -11.8) & (t.y < 7.0)),
         watched=np.unique(np.concatenate([face[::9], landmark_vertices(), lid_margins()])),
     )
@@ -42,8 +45,9 @@ def procedural_mesh() -> Mesh:
 class ProceduralPerson:
     """A :class:`~snnface.faces.person.Person` of the procedural face."""
 
-    def __init__(self, identity: int) -> None:
-        self.identity, self.model, self.mesh = identity, face_model(identity), procedural_mesh()
+    def __init__(self, identity: int, beards: float) -> None:
+        self.identity, self.beards = identity, beards
+        self.model, self.mesh = face_model(identity, beards), procedural_mesh()
 
     def pose(self, state: State, scene: Scene) -> Pose:
         """The pose at the moments of ``state``."""
@@ -59,7 +63,7 @@ class ProceduralPerson:
 
     def textures(self, shrink: int) -> tuple[np.ndarray, np.ndarray]:
         """Painted skin and coordinates."""
-        atlas = painted_atlas(self.identity, shrink)
+        atlas = painted_atlas(self.identity, shrink, self.beards)
         return atlas, shrunk_coordinates(texture_coordinates(template()), atlas.shape, shrink)
 
     def wrinkles(self, shrink: int) -> tuple[Wrinkles, np.ndarray]:
@@ -79,9 +83,9 @@ class ProceduralFace:
     components: tuple[str, ...] = ()
     coefficients = COEFFICIENT_NAMES
 
-    def person(self, identity: int) -> ProceduralPerson:
+    def person(self, identity: int, beards: float = BEARDS) -> ProceduralPerson:
         """The person with this number (≥ 0)."""
-        return ProceduralPerson(identity)
+        return ProceduralPerson(identity, beards)
 
 
 PROCEDURAL = ProceduralFace()

@@ -234,6 +234,21 @@ def paint(owner, planes, slant, texture, back, image):  # type: ignore[no-untype
 
 
 @numba.njit(**_JIT)
+def slide(wide, down, right, out):  # type: ignore[no-untyped-def]
+    """``out`` [R, C, 3]: the part of ``wide`` (larger) that starts ``down`` rows and ``right`` columns in it; these
+    need not be whole."""
+    r0, c0 = int(down), int(right)
+    fy, fx = np.float32(down - r0), np.float32(right - c0)
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            for k in range(3):
+                a, b = wide[r0 + y, c0 + x, k], wide[r0 + y, c0 + x + 1, k]
+                c, d = wide[r0 + y + 1, c0 + x, k], wide[r0 + y + 1, c0 + x + 1, k]
+                top, low = a + fx * (b - a), c + fx * (d - c)
+                out[y, x, k] = top + fy * (low - top)
+
+
+@numba.njit(**_JIT)
 def gather(image, n, weights, stray, row, out):  # type: ignore[no-untyped-def]
     """Average samples ``image`` [H·n, W·n · 3] into pixels ``out`` [H, W, 3] with the separable window ``weights``
     [m], centred on the pixel, and add ``stray``; ``row`` [(W·n + m - n) · 3] is room to work in."""

@@ -59,12 +59,18 @@ class Scene:
         body = np.concatenate([still, (0.5 * shift + self.placement)[..., None]], 2)
         return head.astype(np.float32), body.astype(np.float32)
 
-    def light_in_head(self, angles: np.ndarray) -> np.ndarray:
+    def light_in_head(self, angles: np.ndarray, lamp: np.ndarray) -> np.ndarray:
         """float32 ``[F, 8]``: direction of the key light, its strength, ambient, the world's up, in the head's frame
-        turned by ``angles`` ``[F, 3]`` (degrees)."""
+        turned by ``angles`` ``[F, 3]`` (degrees); ``lamp`` ``[F, 3]`` as of :class:`snnface.faces.motion.State`."""
         back = rotation(angles).transpose(0, 2, 1)
-        strength = np.broadcast_to([self.key, self.ambient], (len(back), 2))
-        return np.concatenate([back @ self.direction, strength, back[:, :, 1]], 1).astype(np.float32)
+        turn, lift, change = np.deg2rad(lamp[:, 0]), np.deg2rad(lamp[:, 1]), np.exp(lamp[:, 2])
+        azimuth = np.arctan2(self.direction[0], self.direction[2]) + turn
+        elevation = np.arcsin(np.clip(self.direction[1], -1, 1)) + lift
+        flat = np.cos(elevation)
+        towards = np.stack([np.sin(azimuth) * flat, np.sin(elevation), np.cos(azimuth) * flat], 1)
+        strength = np.broadcast_to(np.stack([change * self.key, change * self.ambient], 1), (len(back), 2))
+        key = (back @ towards[..., None])[..., 0]
+        return np.concatenate([key, strength, back[:, :, 1]], 1).astype(np.float32)
 
 
 def draw_scene(rng: np.random.Generator, width: int, height: int, rest_angles: np.ndarray) -> Scene:

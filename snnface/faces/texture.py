@@ -16,7 +16,7 @@ from snnface.faces.shape import beard_mask, hair_mask
 
 #: Texels a side of the skin, and the strip beside it (64 texels a patch).
 SIZE, PATCH = 512, 64
-PATCHES = ("eye", "teeth", "dark", "cloth", "hair", "neck", "ear")
+PATCHES = ("eye", "teeth", "dark", "cloth", "hair", "neck", "ear", "frame")
 #: Heights of the first and the last row. Columns are even up to the temples, and coarser around the back, which ends
 #: at half the circumference; shares of half the texture.
 Y_RANGE = (13.5, -14.5)
@@ -232,6 +232,10 @@ def _paint_eyes_and_nose(who: Identity, img: np.ndarray, rng: np.random.Generato
     _mix(part, hair * 0.55, np.clip(who.brow_density * brow, 0, 1))
 
 
+#: Colours of the frames of glasses: black, horn, metal, red, blue (linear RGB).
+_FRAMES = ((0.02, 0.02, 0.02), (0.09, 0.04, 0.02), (0.35, 0.35, 0.36), (0.20, 0.02, 0.03), (0.03, 0.05, 0.16))
+
+
 def _patches(who: Identity) -> np.ndarray:
     """The strip float32 ``[3, SIZE, PATCH]`` beside the skin."""
     rng = np.random.default_rng([1299709, who.number])
@@ -263,6 +267,7 @@ def _patches(who: Identity) -> np.ndarray:
         "hair": plain(who.hair) * np.clip(1 + 0.3 * noise(rng, shape, (9.0, 1.0)), 0.3, 2),
         "neck": plain(who.skin) * (1 + 0.03 * noise(rng, shape, 4.0)),
         "ear": _ear(who, x, y),
+        "frame": plain(_FRAMES[who.number % len(_FRAMES)]),
     }
     strip = np.zeros((3, SIZE, PATCH), np.float32)
     strip[:, : len(PATCHES) * PATCH] = np.concatenate([patches[name] for name in PATCHES], 1)

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from snnface.faces.actions import CHANNELS
 from snnface.faces.expressions import COMBINATIONS
+from snnface.faces.identity import BEARDS
 from snnface.faces.linear.bases import Bases
 from snnface.faces.linear.head import build_head
 from snnface.faces.linear.person import LinearPerson
@@ -26,7 +27,7 @@ class LinearFace:
         self.coefficients = (*self.components, *COEFFICIENT_NAMES[-4:]) if self.components else COEFFICIENT_NAMES
         head = build_head(bases)
         self.topology = head.topology
-        self.person = lru_cache(maxsize=4)(lambda identity: LinearPerson(head, identity))
+        self.person = lru_cache(maxsize=4)(lambda identity, beards=BEARDS: LinearPerson(head, identity, beards))
 
 
 def acted(bases: Bases) -> set[int]:

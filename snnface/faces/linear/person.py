@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from snnface.faces import render
 from snnface.faces.curves import smoothstep
@@ -45,7 +46,8 @@ class LinearPose(NamedTuple):
 class LinearPerson:
     """A :class:`~snnface.faces.person.Person` of a linear face."""
 
-    def __init__(self, head: Head, identity: int) -> None:
+    def __init__(self, head: Head, identity: int, beards: float) -> None:
+        self.beards = beards
         self.identity, self.mesh, self._uv = identity, head.topology.mesh, head.topology.uv
         rng = np.random.default_rng([15485863, identity])
         amplitude = np.clip(rng.normal(size=len(head.modes)), -_LIMIT, _LIMIT)
@@ -56,7 +58,7 @@ class LinearPerson:
         self.lids = Lids.of(head.margins or [], head.fields, rest)
         fields = head.fields.replaced({SEAL + e: seal for e, seal in enumerate(self.lids.seals)})
         eye = _around_eyes(head, rest, centres)
-        _grow_hair(head, rest, draw_identity(identity))
+        _grow_hair(head, rest, draw_identity(identity, beards))
         f32 = np.float32
         self.model = LinearModel(
             rest=rest.astype(f32),
@@ -88,7 +90,7 @@ class LinearPerson:
             channels=amount.astype(np.float32),
             head=head,
             body=body,
-            light=scene.light_in_head(state.head),
+            light=scene.light_in_head(state.head, state.lamp),
             look=np.sin(np.deg2rad(state.gaze)).astype(np.float32),
         )
 
@@ -102,7 +104,7 @@ class LinearPerson:
 
     def textures(self, shrink: int) -> tuple[np.ndarray, np.ndarray]:
         """Painted as the procedural person of the same number is, on this face's own features."""
-        atlas = painted_atlas(self.identity, shrink)
+        atlas = painted_atlas(self.identity, shrink, self.beards)
         return atlas, shrunk_coordinates(self._uv, atlas.shape, shrink)
 
     def wrinkles(self, shrink: int) -> tuple[Wrinkles, np.ndarray]:
@@ -141,7 +143,12 @@ def _grow_hair(head: Head, rest: np.ndarray, who: Identity) -> None:
     normals = np.empty(rest.shape, np.float32)
     render.find_normals(rest.astype(np.float32), t.mesh.smooth, normals)
     normals[t.mesh.copies] = normals[t.mesh.originals]
-    rest += normals * (hair_height(who, t.s, t.y) * (t.kind == SKIN))[:, None]
+    height = hair_height(who, t.s, t.y) * (t.kind == SKIN)
+    if t.ear.any():
+        # Where the skin meets an ear, which is not lifted, a gap would open.
+        away, _ = cKDTree(rest[t.ear]).query(rest)
+        height *= smoothstep(away, 0.5, 3.0)
+    rest += normals * height[:, None]
 
 
 def _occlusion(t: Topology, rest: np.ndarray) -> np.ndarray:

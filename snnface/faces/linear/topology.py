@@ -14,6 +14,7 @@ from snnface.faces.landmarks import facing_points
 from snnface.faces.linear.bases import Bases
 from snnface.faces.linear.contour import contour_rows
 from snnface.faces.linear.unroll import frame_of, off_the_seam, on_template
+from snnface.faces.marks98 import BROW_LOW
 from snnface.faces.mesh import MOUTH_Y
 from snnface.faces.person import Mesh
 
@@ -122,6 +123,7 @@ def _landmarks(
     marks = number[bases.landmarks]
     places = np.array(facing_points())
     facing = [skin[((s[skin] - a) ** 2 + (y[skin] - b) ** 2).argmin()] for a, b in places]
+    brows = [skin[((s[skin] - k * a) ** 2 + (y[skin] - b) ** 2).argmin()] for k in (-1, 1) for a, b in BROW_LOW]
     kept = source[skin]
     rows = contour_rows(p, kept, bases.landmarks[:17], bases.substitutes)
     watched = np.unique(np.concatenate([face[::17], marks]))
@@ -131,6 +133,7 @@ def _landmarks(
         "outline": face,
         "watched": watched,
         "contour": number[rows],
+        "brow_low": np.array(brows),
     }
 
 
