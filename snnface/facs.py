@@ -55,6 +55,26 @@ LANDMARK_MIRROR_68: tuple[int, ...] = (
     67, 66, 65,
 )  # fmt: skip
 
+#: The same for the 98 landmarks of WFLW.
+LANDMARK_MIRROR_98: tuple[int, ...] = (
+    *range(32, -1, -1),
+    46, 45, 44, 43, 42, 50, 49, 48, 47,
+    37, 36, 35, 34, 33, 41, 40, 39, 38,
+    51, 52, 53, 54,
+    59, 58, 57, 56, 55,
+    72, 71, 70, 69, 68, 75, 74, 73,
+    64, 63, 62, 61, 60, 67, 66, 65,
+    82, 81, 80, 79, 78, 77, 76,
+    87, 86, 85, 84, 83,
+    92, 91, 90, 89, 88,
+    95, 94, 93,
+    97, 96,
+)  # fmt: skip
+
+#: The five points of face detectors among the 98 of WFLW: pupils, tip of the nose, corners of the mouth, the
+#: subject's right first.
+LANDMARKS_5_OF_98: tuple[int, ...] = (96, 97, 54, 76, 82)
+
 
 def coefficient_mirror(names: Sequence[str]) -> tuple[list[int], list[int]]:
     """What face coefficients become in a picture flipped left to right: for each, the index to take and its sign.

@@ -53,6 +53,34 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def test_landmarks_of_wflw_are_there_where_they_were_written(path: Path, tmp_path: Path) -> None:
+    def with_more(number: int) -> ClipData:
+        clip = labelled(number, *CLIPS[number])
+        places = np.arange(len(clip.frame_t_us) * 196, dtype=np.float32).reshape(-1, 98, 2)
+        return ClipData(**(vars(clip) | {"landmarks98": places, "visible98": places[..., 0] % 3 == 0}))
+
+    file = tmp_path / "more.h5"
+    write_store(file, map(with_more, range(2)), WIDTH, HEIGHT, {"name": "test"})
+    store = Store(file)
+    assert store.extra == ("landmarks98", "visible98")
+    assert np.array_equal(store.clip(1).landmarks98, with_more(1).landmarks98)
+    assert np.array_equal(store.clip(1).visible98, with_more(1).visible98)
+    assert "landmarks98" not in FaceEvents(file)[0][1]
+    _, target = FaceEvents(file, window_us=10_000, extra=("landmarks98",))[1]
+    assert target["landmarks98"].shape == (len(target["frame_t_us"]), 98, 2)
+    # Older files have none, and stay what they are.
+    assert Store(path).extra == ()
+    assert Store(path).clip(0).landmarks98 is None
+    with pytest.raises(InputError, match="has no landmarks98"):
+        FaceEvents(path, extra=("landmarks98",))
+    clips = [with_more(0), labelled(1, *CLIPS[1])]
+    with pytest.raises(InputError, match="in some clips only"):
+        write_store(tmp_path / "mixed.h5", clips, WIDTH, HEIGHT, {"name": "test"})
+    short = ClipData(**(vars(with_more(0)) | {"landmarks98": np.zeros((1, 98, 2), np.float32)}))
+    with pytest.raises(InputError, match="landmarks98 has shape"):
+        write_store(tmp_path / "short.h5", [short], WIDTH, HEIGHT, {"name": "test"})
+
+
 def assert_same_item(one, other) -> None:
     assert np.array_equal(one[0], other[0])
     assert one[1].keys() == other[1].keys()

@@ -11,6 +11,7 @@ import torch
 from tonic import Dataset
 
 from snnface.batch import EventBatch, collate_events
+from snnface.datasets.layout import FRAME_FIELDS
 from snnface.datasets.store import SPLITS, Store
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE
@@ -41,6 +42,7 @@ class FaceEvents(Dataset):
         its events are read. An event on a border belongs to the later window, at the end of the clip to the last.
     transform, target_transform, transforms: applied to the events, to the target, to both, in this order.
     rgb: decode the pictures too.
+    extra: labels beyond those that every data set has: ``landmarks98``, ``visible98``.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class FaceEvents(Dataset):
         target_transform: Callable[[Target], Any] | None = None,
         transforms: Callable[[Any, Any], tuple[Any, Any]] | None = None,
         rgb: bool = False,
+        extra: Sequence[str] = (),
     ) -> None:
         super().__init__(str(Path(path).parent), transform, target_transform, transforms)
         if split is not None and split not in SPLITS:
@@ -73,6 +76,10 @@ class FaceEvents(Dataset):
         self.store, self.window_us, self.rgb = Store(path), window_us, rgb
         if rgb and not self.store.has_rgb:
             raise InputError(path, "has no pictures", "Leave out rgb, or make the data set with --rgb")
+        missing = [name for name in extra if name not in self.store.extra]
+        if missing:
+            raise InputError(path, f"has no {missing[0]}", "Leave it out, or make the data set again")
+        self.names = (*FRAME_FIELDS, *extra)
         chosen = np.arange(len(self.store))
         if split is not None:
             chosen = np.flatnonzero(self.store.split == SPLITS.index(split))
@@ -106,7 +113,7 @@ class FaceEvents(Dataset):
 
     def _target(self, clip: int, start: int, stop: int) -> Target:
         store = self.store
-        frames = store.frames(clip)
+        frames = store.frames(clip, self.names)
         t = frames["frame_t_us"]
         last = stop == int(store.duration_us[clip])
         inside = slice(int(np.searchsorted(t, start)), len(t) if last else int(np.searchsorted(t, stop)))

@@ -46,6 +46,9 @@ FRAME_SHAPES: dict[str, tuple[int | str, ...]] = {
     "gaze": (2,),
     "box": (4,),
 }
+#: One row a frame, in data sets that have them: the 98 landmarks of WFLW.
+EXTRA_FIELDS: dict[str, Any] = {"landmarks98": np.float32, "visible98": np.bool_}
+EXTRA_SHAPES: dict[str, tuple[int | str, ...]] = {"landmarks98": (98, 2), "visible98": (98,)}
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class ClipData:
     ``frame_t_us`` ``[F]`` µs; ``au_intensity`` ``[F, 24]``; ``landmarks`` ``[F, L, 2]`` event pixels; ``visible``
     ``[F, L]`` bool; ``coefficients`` ``[F, K]``; ``pose`` ``[F, 3]`` and ``gaze`` ``[F, 2]`` degrees; ``box``
     ``[F, 4]`` x0, y0, x1, y1 event pixels; ``rgb``: F encoded pictures (JPEG or PNG bytes) or None.
+    ``landmarks98`` ``[F, 98, 2]`` and ``visible98`` ``[F, 98]``: those of WFLW, or None.
     Unlabelled floats are NaN, unlabelled classes −1.
     """
 
@@ -75,6 +79,13 @@ class ClipData:
     gaze: np.ndarray
     box: np.ndarray
     rgb: Sequence[bytes] | None = None
+    landmarks98: np.ndarray | None = None
+    visible98: np.ndarray | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Name and type of each label that has a row for each frame."""
+        return FRAME_FIELDS | {n: kind for n, kind in EXTRA_FIELDS.items() if getattr(self, n) is not None}
 
     def check(self, width: int, height: int, where: str) -> None:
         """Raise :class:`InputError` where a field's shape or value is not as the layout says."""
@@ -89,7 +100,8 @@ class ClipData:
                 )
         frames = len(self.frame_t_us)
         sizes: dict[str, int] = {}
-        for name, row in FRAME_SHAPES.items():
+        for name in self.fields:
+            row = (FRAME_SHAPES | EXTRA_SHAPES)[name]
             check_shape(where, name, np.shape(getattr(self, name)), frames, row, sizes)
         if self.rgb is not None and len(self.rgb) != frames:
             raise InputError(

@@ -65,10 +65,10 @@ def _columns(shards: Sequence[Store]) -> Iterator[tuple[str, list[tuple[tuple[in
     found: list[dict[str, tuple[tuple[int, ...], np.dtype[Any]]]] = []
     for shard in shards:
         with closing(h5py.File(shard.path, "r")) as file:
-            names = (*long, "rgb") if shard.has_rgb else long
+            names = (*long, *shard.extra, *(("rgb",) if shard.has_rgb else ()))
             found.append({name: (file[name].shape, file[name].dtype) for name in names})
         differing = [name for name in _ALIKE if shard.attrs[name] != shards[0].attrs[name]]
-        differing += [name for name in ("rgb",) if (name in found[-1]) != (name in found[0])]
+        differing += sorted(found[-1].keys() ^ found[0].keys())
         differing += [n for n in found[0].keys() & found[-1].keys() if found[0][n][0][1:] != found[-1][n][0][1:]]
         if differing:
             raise InputError(

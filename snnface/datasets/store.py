@@ -7,7 +7,8 @@ Root attributes: ``width``, ``height``, ``generator`` (JSON: what made it, with 
 ``index_ms`` with ``index_offsets [N + 1]``: for every clip the number of its events before each whole millisecond;
 per clip ``identity``, ``au``, ``expression``, ``split``, ``duration_us``; per frame (concatenated, ``frame_offsets
 [N + 1]``) ``frame_t_us``, ``au_intensity [., 24]``, ``landmarks [., L, 2]``, ``visible [., L]``,
-``coefficients [., K]``, ``pose [., 3]``, ``gaze [., 2]``, ``box [., 4]`` and ``rgb`` (encoded pictures, optional).
+``coefficients [., K]``, ``pose [., 3]``, ``gaze [., 2]``, ``box [., 4]``; optional ``landmarks98 [., 98, 2]`` with
+``visible98 [., 98]``, and ``rgb`` (encoded pictures).
 Compression is gzip, so that plain h5py opens it anywhere. Large sets may lie in several files (``shards.py``).
 """
 
@@ -29,6 +30,8 @@ from PIL import Image
 from snnface.datasets.layout import (
     CLIP_FIELDS,
     EVENT_FIELDS,
+    EXTRA_FIELDS,
+    EXTRA_SHAPES,
     FRAME_FIELDS,
     FRAME_SHAPES,
     OFFSETS,
@@ -54,7 +57,7 @@ class Store:
 
     ``width``, ``height`` pixels; ``generator``; ``attrs``: all root attributes; int64 ``[N + 1]`` ``offsets``,
     ``index_offsets``, ``frame_offsets``; ``[N]`` ``identity``, ``au``, ``expression``, ``split``, ``duration_us``;
-    ``has_rgb``. A store can be pickled, and read by several processes.
+    ``has_rgb``; ``extra``: which of ``EXTRA_FIELDS`` it has. A store can be pickled, and read by several processes.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class Store:
             self.offsets, self.index_offsets, self.frame_offsets = (file[n][:] for n in OFFSETS)
             self.identity, self.au, self.expression, self.split, self.duration_us = (file[n][:] for n in CLIP_FIELDS)
             self.has_rgb = "rgb" in file
+            self.extra = tuple(name for name in EXTRA_FIELDS if name in file)
             self._check_lengths(file)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -106,6 +110,7 @@ class Store:
 
     def _check_fields(self, file: h5py.File) -> None:
         fields = {f"events/{n}": kind for n, kind in EVENT_FIELDS.items()} | CLIP_FIELDS | FRAME_FIELDS
+        fields |= {name: kind for name, kind in EXTRA_FIELDS.items() if name in file}
         fields |= dict.fromkeys((*OFFSETS, "index_ms"), np.int64)
         missing = [n for n in fields if not isinstance(file.get(n), h5py.Dataset)]
         missing += [n for n in ("width", "height", "generator") if n not in file.attrs]
@@ -129,7 +134,7 @@ class Store:
             check_shape(self.path, name, file[name].shape, clips, (), sizes)
         for name in EVENT_FIELDS:
             check_shape(self.path, f"events/{name}", file[f"events/{name}"].shape, int(self.offsets[-1]), (), sizes)
-        for name, row in FRAME_SHAPES.items():
+        for name, row in (FRAME_SHAPES | {name: EXTRA_SHAPES[name] for name in self.extra}).items():
             check_shape(self.path, name, file[name].shape, int(self.frame_offsets[-1]), row, sizes)
         if self.has_rgb:
             check_shape(self.path, "rgb", file["rgb"].shape, int(self.frame_offsets[-1]), (), sizes)
@@ -178,7 +183,8 @@ class Store:
         return int(file["index_ms"][start + max(ms, 0)])
 
     def frames(self, clip: int, names: Iterable[str] = FRAME_FIELDS) -> dict[str, np.ndarray]:
-        """Labels of a clip's F frames by name, as in :class:`ClipData`, all of them or those that are named."""
+        """Labels of a clip's F frames by name, as in :class:`ClipData`: those that are named, or those that every
+        data set has."""
         rows = slice(*self._span(self.frame_offsets, clip))
         with self._reading("labels of frames") as file:
             return {name: file[name][rows] for name in names}
@@ -186,7 +192,7 @@ class Store:
     def clip(self, number: int) -> ClipData:
         """A whole clip, pictures as they are stored."""
         labels: dict[str, Any] = {name: int(getattr(self, name)[number]) for name in CLIP_FIELDS}
-        labels |= self.frames(number)
+        labels |= self.frames(number, (*FRAME_FIELDS, *self.extra))
         pictures = self.encoded_rgb(number) if self.has_rgb else None
         return ClipData(events=self.events(number), rgb=pictures, **labels)
 
@@ -224,6 +230,7 @@ class Store:
                 *CLIP_FIELDS,
                 "frame_offsets",
                 *FRAME_FIELDS,
+                *self.extra,
             ):
                 data = file[name]
                 digest.update(f"{name} {data.dtype.str} {data.shape}".encode())

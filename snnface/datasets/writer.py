@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from snnface import __version__
-from snnface.datasets.layout import CLIP_FIELDS, EVENT_FIELDS, FRAME_FIELDS, OFFSETS, ClipData
+from snnface.datasets.layout import CLIP_FIELDS, EVENT_FIELDS, OFFSETS, ClipData
 from snnface.errors import InputError
 from snnface.hdf5 import new_file
 
@@ -74,7 +74,7 @@ def _rows(clip: ClipData) -> dict[str, np.ndarray]:
     """What a clip adds to each long column."""
     rows = {f"events/{name}": np.asarray(clip.events[name], kind) for name, kind in EVENT_FIELDS.items()}
     rows["index_ms"] = np.searchsorted(clip.events["t"], np.arange(0, clip.duration_us + 1000, 1000))
-    rows |= {name: np.asarray(getattr(clip, name), kind) for name, kind in FRAME_FIELDS.items()}
+    rows |= {name: np.asarray(getattr(clip, name), kind) for name, kind in clip.fields.items()}
     if clip.rgb is not None:
         rows["rgb"] = _pictures(clip.rgb)
     return rows
@@ -90,7 +90,9 @@ def _empty(file: h5py.File, name: str, values: np.ndarray) -> h5py.Dataset:
 
 def _check_like_first(columns: dict[str, h5py.Dataset], rows: dict[str, np.ndarray], where: str) -> None:
     if columns.keys() != rows.keys():
-        raise InputError(where, "pictures in some clips only", "Pass rgb for every clip or for none")
+        name = min(columns.keys() ^ rows.keys())
+        what = "pictures" if name == "rgb" else name
+        raise InputError(where, f"{what} in some clips only", f"Pass {name} for every clip or for none")
     for name in ("landmarks", "coefficients"):
         found, first = rows[name].shape[1:], columns[name].shape[1:]
         if found != first:
