@@ -70,6 +70,14 @@ def chip_input(
     return Clips(x if mode == "graded" else (x > 0).astype(np.int32), source, mode)
 
 
+def shape_of(path: str | Path) -> tuple[int, ...] | None:
+    """The shape of one step of an input array; None where it cannot be read, of which :func:`read_spikes` tells."""
+    try:
+        return tuple(np.load(path, mmap_mode="r", allow_pickle=False).shape[1:]) or None
+    except (OSError, ValueError, EOFError):
+        return None
+
+
 def read_spikes(path: str | Path, input_shape: tuple[int, ...]) -> np.ndarray:
     """An input array ``[T, *input_shape]`` (or ``[T, N]``) of non-negative integers, int32."""
     try:

@@ -41,7 +41,9 @@ class _Wires(ctypes.Structure):
 def neurons(layer: IntegerLayer, spiking: bool, keep: list[np.ndarray]) -> Neurons:
     """A layer's neurons in the engine, whose parameters live as long as ``keep``."""
     found = Neurons(spiking)
-    parameters = DECAY_UNIT - layer.i_decay, DECAY_UNIT - layer.v_decay, layer.threshold, layer.bias
+    # no membrane reaches 2¹⁷ or its negative: thresholds beyond are as good as infinite, and fit 32 bits
+    threshold = layer.threshold.clip(-(1 << 18), 1 << 18)
+    parameters = DECAY_UNIT - layer.i_decay, DECAY_UNIT - layer.v_decay, threshold, layer.bias
     for i, parameter in enumerate(parameters):
         found.by_position[i] = np.ndim(parameter) == 3 and np.shape(parameter)[1:] != (1, 1)
         shape = layer.shape_out if found.by_position[i] else layer.shape_out[:1]

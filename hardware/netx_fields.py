@@ -60,8 +60,20 @@ class Fields:
             raise self.refuse(what, "Quantise the network, or multiply by its scale before writing")
         return whole
 
+    def require_wide(self, name: str) -> None:
+        """Refuse other types than int32 and int64: netx and Lava compute in a field's own type."""
+        if name in self.group and (dtype := self.dtype(name)) not in (np.int32, np.int64):
+            what = f"has '{name}' as {dtype}, on which Lava stands still, fails or wraps"
+            raise self.refuse(what, "Store it as int64")
+
+    def shape(self) -> tuple[int, ...]:
+        """The layer's own shape."""
+        self.require_wide("shape")
+        return tuple(int(n) for n in np.atleast_1d(self.integers("shape")))
+
     def one(self, name: str) -> int:
         """A single number, stored without dimensions."""
+        self.require_wide(name)
         value = self.integers(name)
         if value.shape != ():
             raise self.refuse(f"has '{name}' of shape {value.shape}, netx takes a scalar", "Store one plain number")
@@ -69,6 +81,7 @@ class Fields:
 
     def pair(self, name: str, least: int) -> tuple[int, int]:
         """One number or (y, x), each ``least``..127."""
+        self.require_wide(name)
         value = self.integers(name)
         if value.shape not in ((), (2,)):
             what = f"has '{name}' of shape {value.shape}; netx takes one number or (y, x)"

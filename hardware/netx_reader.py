@@ -17,14 +17,13 @@ import numpy as np
 from snnface.errors import InputError
 from snnface.hardware.dense_weights import lava_weights
 from snnface.hardware.integer import (
-    BIAS_MAX,
-    DECAY_UNIT,
     DELAY_MAX,
     GROUPS_MAX,
     IntegerLayer,
     IntegerNetwork,
 )
 from snnface.hardware.netx_fields import Fields
+from snnface.hardware.netx_neurons import neurons
 from snnface.network import conv_shape
 
 _ABSENT = {
@@ -33,21 +32,20 @@ _ABSENT = {
 }
 _POOL = "Use a convolution with stride and neurons of its own instead of pooling; average on the host"
 _CHAIN = "Write the network as a chain of conv, flatten, dense and dense_rec layers"
-#: netx's own default for a dense layer without a neuron group: no current decay, no membrane memory, no spikes.
-_INTEGRATOR = {"iDecay": 0, "vDecay": DECAY_UNIT, "vThMant": 1 << 17}
-#: Thresholds enter 32 bits after a shift by 6.
-_THRESHOLD_BITS = 25
 
 
-def read_net(path: str | Path) -> IntegerNetwork:
+def read_net(path: str | Path, input_shape: tuple[int, ...] | None = None) -> IntegerNetwork:
     """Read a netx file (without its manifest: see :func:`snnface.hardware.manifest.load`).
+
+    ``input_shape``: (C, H, W) of the input where the file does not say it: lava-dl writes no input layer unless the
+    network has one, and netx takes the shape as an argument too.
 
     Raises :class:`InputError` where the file is not netx or holds something whose result in Lava is not
     reproduced here, by the name of the layer and field.
     """
     try:
         with h5py.File(path, "r") as f:
-            return _read(path, f)
+            return _read(path, f, input_shape)
     except InputError:
         raise
     except FileNotFoundError as e:
@@ -56,12 +54,12 @@ def read_net(path: str | Path) -> IntegerNetwork:
         raise InputError(path, f"is not a readable netx file ({e})", "Write it with snnface export") from e
 
 
-def _read(path: str | Path, f: h5py.File) -> IntegerNetwork:
+def _read(path: str | Path, f: h5py.File, input_shape: tuple[int, ...] | None) -> IntegerNetwork:
     if "layer" not in f or not isinstance(f["layer"], h5py.Group) or not len(f["layer"]):
         raise InputError(path, "holds no layers", "Give a netx file (an HDF5 file with the group 'layer')")
     layers: list[IntegerLayer] = []
     warnings: list[str] = []
-    input_shape: tuple[int, ...] | None = None
+    said: tuple[int, ...] | None = None
     flat = False
     for index in range(len(f["layer"])):
         if not isinstance(f["layer"].get(str(index)), h5py.Group):
@@ -69,9 +67,9 @@ def _read(path: str | Path, f: h5py.File) -> IntegerNetwork:
             raise InputError(f"{path} layer/{index}", what, "Number the layers, and keep nothing else in 'layer'")
         fields = Fields(path, index, f[f"layer/{index}"])
         kind = fields.text("type")
-        before = layers[-1].shape_out if layers else input_shape
+        before = layers[-1].shape_out if layers else said or input_shape
         if kind == "input":
-            input_shape = _input(fields, first=not layers)
+            said = _input(fields, first=not layers)
         elif kind == "flatten":
             if layers and len(layers[-1].shape_out) != 3:
                 raise fields.refuse("flattens a flat layer, on which netx fails", "Leave the flatten layer out")
@@ -90,12 +88,10 @@ def _read(path: str | Path, f: h5py.File) -> IntegerNetwork:
         else:
             reason = _ABSENT.get(kind, "netx skips it silently")
             raise fields.refuse(f"has type '{kind}': {reason}", _POOL if kind in _ABSENT else _CHAIN)
-        if layers:
-            input_shape = input_shape or layers[0].shape_in
         warnings += fields.warnings
-    if not layers or input_shape is None:
+    if not layers:
         raise InputError(path, "holds no conv or dense layer", "Give a network with synapses")
-    return IntegerNetwork(input_shape, tuple(layers), warnings=tuple(warnings))
+    return IntegerNetwork(said or layers[0].shape_in, tuple(layers), warnings=tuple(warnings))
 
 
 def _input(fields: Fields, first: bool) -> tuple[int, ...]:
@@ -108,7 +104,7 @@ def _input(fields: Fields, first: bool) -> tuple[int, ...]:
     for name in ("weight", "bias", "delay"):
         if name in fields:
             fields.warn(f"(input) holds '{name}', which netx does not read without neurons")
-    shape = tuple(int(n) for n in np.atleast_1d(fields.integers("shape")))
+    shape = fields.shape()
     if len(shape) not in (1, 3) or min(shape) < 1:
         raise fields.refuse(f"has the input shape {shape}", "Use (C, H, W) or (N,)")
     return shape
@@ -116,7 +112,7 @@ def _input(fields: Fields, first: bool) -> tuple[int, ...]:
 
 def _conv(fields: Fields, before: tuple[int, ...] | None) -> IntegerLayer:
     if before is None or len(before) != 3:
-        raise fields.refuse(f"is a convolution on the input shape {before}", "Begin with an input layer (C, H, W)")
+        raise fields.refuse(f"is a convolution on the input shape {before}", "Begin with an input layer, or give input [T, C, H, W]")
     if "delay" in fields:
         what = "has delays on a convolution, which netx ignores silently"
         raise fields.refuse(what, "Train the convolution without delays")
@@ -131,7 +127,7 @@ def _conv(fields: Fields, before: tuple[int, ...] | None) -> IntegerLayer:
     groups = fields.one("groups")
     if not 1 <= groups <= GROUPS_MAX:
         raise fields.refuse(f"has {groups} groups, netx holds 1..{GROUPS_MAX}", "Split the layer")
-    shape = tuple(int(n) for n in np.atleast_1d(fields.integers("shape")))
+    shape = fields.shape()
     expected = conv_shape(before, weight.shape, stride, padding, dilation)
     if min(expected) < 1 or max(weight.shape[2:]) > 127:
         what = f"has kernels {weight.shape[2:]} that do not fit its input {before}"
@@ -145,13 +141,13 @@ def _conv(fields: Fields, before: tuple[int, ...] | None) -> IntegerLayer:
         )
     if "neuron" not in fields:
         raise fields.refuse("has no neuron", "Write the group 'neuron': netx needs one for a convolution")
-    neurons = _neurons(fields, shape)
+    parameters = neurons(fields, shape)
     geometry: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    return _layer(fields, "conv", weight, before, shape, neurons | geometry)
+    return _layer(fields, "conv", weight, before, shape, parameters | geometry)
 
 
 def _dense(fields: Fields, kind: str, before: tuple[int, ...] | None) -> IntegerLayer:
-    shape = (math.prod(int(n) for n in np.atleast_1d(fields.integers("shape"))),)
+    shape = (math.prod(fields.shape()),)
     if shape[0] < 1:
         raise fields.refuse(f"has {shape[0]} neurons", "Write their number")
     weight = _weights(fields)
@@ -181,7 +177,7 @@ def _dense(fields: Fields, kind: str, before: tuple[int, ...] | None) -> Integer
         settings["recurrent"] = kept[1]
     if changed:
         fields.warn(f"({kind}) has {changed} weights that Lava clips or truncates to 8 bits; read as Lava computes")
-    return _layer(fields, "dense", kept[0], before, shape, _neurons(fields, shape) | settings)
+    return _layer(fields, "dense", kept[0], before, shape, neurons(fields, shape) | settings)
 
 
 def _weights(fields: Fields) -> np.ndarray:
@@ -212,51 +208,6 @@ def _delays(fields: Fields, weight: np.ndarray) -> np.ndarray | None:
         what = f"has delays of shape {value.shape}, its weights are {weight.shape}"
         raise fields.refuse(what, "Store one number, one an output, one an input, or [O, I]")
     return np.broadcast_to(value, weight.shape)
-
-
-def _neurons(fields: Fields, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Decays, thresholds and biases."""
-    if "neuron" in fields:
-        kind = fields.text("neuron/type")
-        if kind == "SDNN":
-            raise fields.refuse("has sigma-delta neurons (SDNN), which are not simulated", "Use CUBA neurons")
-        if kind not in ("CUBA", "LOIHI"):
-            why = "which are not simulated" if "RF" in kind else "which netx does not know"
-            raise fields.refuse(f"has neurons of type '{kind}', {why}", "Use CUBA neurons")
-        if "neuron/messageBits" in fields:
-            raise fields.refuse("has 'messageBits', on which netx fails", "Leave it out: CUBA neurons send spikes")
-        for name, plain in (("refDelay", 1), ("gradedSpike", 0), ("wgtExp", 0), ("weight_exp", 0)):
-            if f"neuron/{name}" in fields and (fields.integers(f"neuron/{name}") > plain).any():
-                fields.warn(f"has a neuron field '{name}' that netx ignores; read as Lava computes")
-        i_decay, v_decay, threshold = (fields.parameter(f"neuron/{name}", shape) for name in _INTEGRATOR)
-        for name in _INTEGRATOR:
-            if (dtype := fields.dtype(f"neuron/{name}")).kind == "f":
-                raise fields.refuse(f"has '{name}' as {dtype}, on which Lava stands still", "Store it as int64")
-        if fields.dtype("neuron/iDecay").kind == "u" and not i_decay.all():
-            what = "has an iDecay of 0 in an unsigned type, from which netx subtracts 1"
-            raise fields.refuse(what, "Store decays as int64")
-    else:
-        i_decay, v_decay, threshold = (np.asarray(n) for n in _INTEGRATOR.values())
-    if min(i_decay.min(), v_decay.min()) < 0 or max(i_decay.max(), v_decay.max()) > DECAY_UNIT:
-        raise fields.refuse(f"has a decay outside 0..{DECAY_UNIT}", f"Store decays as parts of {DECAY_UNIT}")
-    if np.abs(threshold).max() >= 1 << _THRESHOLD_BITS:
-        raise fields.refuse("has a threshold beyond 25 bits, which Lava wraps silently", "Use 1..131071")
-    if threshold.min() < 0:
-        fields.warn("has negative thresholds, which no chip can hold; read as Lava computes")
-    return {"i_decay": i_decay, "v_decay": v_decay, "threshold": threshold, "bias": _bias(fields, shape)}
-
-
-def _bias(fields: Fields, shape: tuple[int, ...]) -> np.ndarray:
-    if "bias" not in fields:
-        return np.zeros((), np.int64)
-    if len(shape) == 3 and fields.integers("bias").shape in ((), (1,)) and fields.group["bias"].shape != shape[:1]:
-        raise fields.refuse("has one bias for all channels, on which netx fails", "Store one bias a channel")
-    bias = fields.parameter("bias", shape)
-    if np.abs(bias).max() > np.iinfo(np.int16).max:
-        raise fields.refuse("has a bias beyond 16 bits, which Lava wraps silently", "Use −4095..4095")
-    if np.abs(bias).max() > BIAS_MAX:
-        fields.warn(f"has biases up to {np.abs(bias).max()}, more than the 13 bits of a chip hold")
-    return bias
 
 
 def _layer(

@@ -8,11 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import slayer_networks
 from integer_networks import clips, float_network, integer_network
 
-from snnface.hardware import manifest
+from snnface.files import file_sha256
+from snnface.hardware import golden, manifest
 from snnface.hardware.fixed_point import payloads
 from snnface.hardware.inputs import Clips
+from snnface.hardware.lava import process
 from snnface.hardware.netx import write_net
 from snnface.hardware.quantise import quantise
 from snnface.hardware.verify import against_lava
@@ -44,8 +47,21 @@ def record(net: str, mode: str) -> None:
         print(name, row)
 
 
+def record_foreign(name: str) -> None:
+    """Let lava-dl write a network, and record Lava on it."""
+    net, x = FOLDER / f"slayer-{name}.net", slayer_networks.spikes()
+    slayer_networks.export(name, net)
+    with process.run(net, x, list(range(len(x))), False, 10, 1, 120) as (recording, answer):
+        about = {"versions": answer["versions"], "patches": answer["patches"], "data": "tests/record_golden.py"}
+        stored = golden.Golden(file_sha256(net), x.astype(np.uint8), 10, 1, recording, about)
+        golden.save(FOLDER / f"slayer-{name}.unary.golden.h5", stored)
+        print(net.name, [int(s.sum()) for s in recording.s])
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     networks()
     for net, mode in (("conv.net", "graded"), ("conv.unary.net", "unary"), ("options.net", "graded")):
         record(net, mode)
+    for name in slayer_networks.NAMES:
+        record_foreign(name)

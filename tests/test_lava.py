@@ -26,7 +26,7 @@ from snnface.hardware.quantise import quantise
 from snnface.hardware.verify import against_golden, against_lava
 
 GOLDEN = Path(__file__).parent / "golden"
-GOLDEN_FILES = sorted(f.name for f in GOLDEN.glob("*.golden.h5"))
+GOLDEN_FILES = sorted(f.name for kind in ("conv", "options") for f in GOLDEN.glob(f"{kind}.*.golden.h5"))
 needs_lava = pytest.mark.skipif(
     None in process.installed().values(), reason="Lava is not installed: snnface lava install"
 )

@@ -48,7 +48,10 @@ def run(job: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     data = np.load(folder / "input.npy")
     options = {k: job[k] for k in ("reset_interval", "reset_offset", "input_message_bits")}
-    network = netx.hdf5.Network(net_config=job["net"], **options)
+    # only for files without an input layer, in Lava's order (W, H, C)
+    network = netx.hdf5.Network(net_config=job["net"], input_shape=data.shape[:0:-1], **options)
+    if len(network.inp.shape) == 1:
+        data = data.reshape(len(data), -1)
     # the last axis of a source is time; channels, rows and columns stand in the opposite order in Lava
     source = io.source.RingBuffer(data=data.transpose(tuple(range(data.ndim))[::-1]).astype(np.int32))
     source.s_out.connect(network.inp)

@@ -48,6 +48,18 @@ def import_netx() -> tuple[ModuleType, list[str]]:
     return netx, applied
 
 
+def import_slayer() -> ModuleType:
+    """Import ``lava.lib.dl.slayer``, lava-dl's training library, without its object detection, which needs OpenCV.
+
+    Not in a process that imports netx. Raises ImportError where lava-dl or something that it needs is absent.
+    """
+    name = "lava.lib.dl.slayer.object_detection"
+    sys.modules.setdefault(name, types.ModuleType(name))
+    with _tolerant_dataclasses():
+        from lava.lib.dl import slayer
+    return slayer
+
+
 class _NoTorch(MetaPathFinder):
     """Makes torch look absent: Lava's compiler executes every file beside a process, one of which imports it."""
 
