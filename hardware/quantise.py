@@ -21,22 +21,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snnface.errors import InputError
-from snnface.hardware.bounds import decay, memory, one_sided, reachable_bound, rows, threshold_bound
+from snnface.hardware.bounds import reachable_bound, rows, threshold_bound
 from snnface.hardware.fixed_point import payloads, simulator
-from snnface.hardware.grid import BITS_MOST, Grid, check_bits, chosen, levels, wanted_scale
+from snnface.hardware.grid import BITS_MOST, Grid, check_bits, chosen, wanted_scale
 from snnface.hardware.integer import (
     CURRENT_LIMIT,
-    DECAY_UNIT,
     GROUPS_MAX,
     PAYLOAD_LIMIT,
     STATE_SHIFT,
-    THRESHOLD_MAX,
-    Host,
-    IntegerLayer,
     IntegerNetwork,
 )
-from snnface.hardware.netx import chip_refusal
-from snnface.network import Network, SynapticLayer
+from snnface.hardware.rounded import integer_network, on_grid, payload_range
+from snnface.network import Network
 
 if TYPE_CHECKING:
     from snnface.batch import EventBatch
@@ -109,7 +105,7 @@ def choose_grid(
     for refusal in refusals(network):
         raise InputError(f"layer {refusal['layer']}", refusal["what"], refusal["fix"])
     mode = input_mode or ("unary" if network.input_mode == "unary" else "graded")
-    one, largest = _payloads(network, mode)
+    one, largest = payload_range(network, mode)
     first = network.layers[0]
     wanted = [wanted_scale(rows(x), bits, together=x.spiking and bits == BITS_MOST) for x in network.layers]
     bounds = [
@@ -124,7 +120,7 @@ def choose_grid(
     if calibration is not None:
         # Rounding at the new scale, and other spikes in the layer before, move the peaks: repeat until all fit.
         for _ in range(_ROUNDS):
-            shrink = _excess(_build(network, grid), calibration)
+            shrink = _excess(integer_network(network, grid), calibration)
             if all((x <= 1).all() for x in shrink):
                 break
             bounds = [
@@ -135,115 +131,19 @@ def choose_grid(
     return grid
 
 
-def on_grid(network: Network, grid: Grid) -> IntegerNetwork:
-    """A float network's weights, thresholds and decays rounded on a grid.
-
-    Raises :class:`InputError` where a layer is not what a chip computes, or where its input could wrap the first
-    layer's current.
-    """
-    sizes = [len(layer.weight) for layer in network.layers]
-    if len(grid.scales) != len(sizes) or any(len(s) not in (1, n) for s, n in zip(grid.scales, sizes, strict=True)):
-        raise InputError("network", "has other layers than its grid of weights", "Use the grid it was trained with")
-    result = _build(network, grid)
-    largest = _payloads(network, grid.input_mode)[1]
-    first = result.layers[0]
-    limit = (THRESHOLD_MAX - 1) * memory(network.layers[0]) / largest
-    if (one_sided(first.weight.reshape(len(first.weight), -1)) > limit).any():
-        what = "quantised, its current could wrap"
-        raise InputError(f"layer {first.name}", what, "Quantise it by calibration: snnface export --bits 8")
-    for quantised in result.layers:
-        if what := chip_refusal(quantised):
-            raise InputError(
-                f"layer {quantised.name}", f"quantised, it has {what}", "Scale its weights or its threshold"
-            )
-    return result
-
-
 def settled(network: Network, grid: Grid) -> Grid:
     """The grid of weights that have moved since it was chosen: the same, but where the first layer's current could
     come to wrap, its scale is reduced."""
     first, step, scale = network.layers[0], grid.steps[0], grid.scales[0]
     finest = scale * 2 / step
-    bound = reachable_bound(first, finest, scale, _payloads(network, grid.input_mode)[1], grid.bits)
+    bound = reachable_bound(first, finest, scale, payload_range(network, grid.input_mode)[1], grid.bits)
     step, scale = chosen(finest, bound, grid.bits)
     return replace(grid, steps=(step, *grid.steps[1:]), scales=(scale, *grid.scales[1:]))
-
-
-def as_it_runs(network: Network, grid: Grid) -> Network:
-    """The float network that the chip's numbers stand for."""
-    layers = []
-    for layer, integer, scale in zip(network.layers, _build(network, grid).layers, grid.scales, strict=True):
-        one = _payloads(network, grid.input_mode)[0] if not layers else 1
-        threshold = integer.threshold.reshape(-1) / (scale * one)
-        layers.append(
-            replace(
-                layer,
-                weight=integer.weight / scale.reshape(-1, *[1] * (integer.weight.ndim - 1)),
-                alpha=_plain(1 - integer.i_decay / DECAY_UNIT),
-                beta=_plain(1 - integer.v_decay / DECAY_UNIT),
-                threshold=_plain(threshold) if layer.spiking else layer.threshold,
-            )
-        )
-    return replace(network, layers=tuple(layers))
-
-
-def _plain(values: np.ndarray) -> float | np.ndarray:
-    return values.reshape(-1) if values.size > 1 else float(values.item())
-
-
-def _payloads(network: Network, mode: str) -> tuple[int, int]:
-    """Payload of one fresh event, and the largest."""
-    return (network.payload_one, network.payload_max) if mode == "graded" else (1, 1)
 
 
 def _grid(wanted: Sequence[np.ndarray], bounds: Sequence[np.ndarray], bits: int, mode: str) -> Grid:
     steps, scales = zip(*(chosen(w, b, bits) for w, b in zip(wanted, bounds, strict=True)), strict=True)
     return Grid(bits, mode, steps, scales)
-
-
-def _build(network: Network, grid: Grid) -> IntegerNetwork:
-    one = _payloads(network, grid.input_mode)[0]
-    ones = [one] + [1] * (len(network.layers) - 1)
-    layers = [integer_layer(*x, grid.bits) for x in zip(network.layers, grid.scales, grid.steps, ones, strict=True)]
-    host = Host(
-        network.step_us,
-        network.tau_syn_us,
-        grid.input_mode,
-        network.payload_one,
-        network.payload_max,
-        tuple(scale * one for scale, one in zip(grid.scales, ones, strict=True)),
-        network.heads,
-    )
-    return IntegerNetwork(network.input_shape, tuple(layers), host)
-
-
-def integer_layer(
-    layer: SynapticLayer, scale: np.ndarray, step: int = 2, payload_one: int = 1, bits: int = 8
-) -> IntegerLayer:
-    """One layer at the weight scale ``[1]`` or, channel by channel, ``[O]``, and ``step`` units to a level;
-    ``payload_one`` multiplies its threshold."""
-    weight = (step * levels(rows(layer), scale, step, bits)).astype(np.int64).reshape(layer.weight.shape)
-    own = scale if len(scale) > 1 else scale[0]
-    threshold = np.rint(layer.threshold * own * payload_one) if layer.spiking else np.asarray(THRESHOLD_MAX)
-
-    def spread(values: np.ndarray) -> np.ndarray:
-        """One number, or one for each channel, as it broadcasts over the neurons."""
-        return values.reshape(-1, *[1] * (len(layer.shape_out) - 1)) if values.ndim else values
-
-    return IntegerLayer(
-        layer.name,
-        layer.kind,
-        weight,
-        layer.shape_in,
-        layer.shape_out,
-        spread(decay(layer.alpha)),
-        spread(decay(layer.beta)),
-        spread(np.minimum(threshold, THRESHOLD_MAX).astype(np.int64)),
-        stride=layer.stride,
-        padding=layer.padding,
-        dilation=layer.dilation,
-        groups=layer.groups,
-    )
 
 
 def _excess(network: IntegerNetwork, calibration: EventBatch) -> list[np.ndarray]:

@@ -24,7 +24,8 @@ from snnface.hardware import manifest
 from snnface.hardware.fixed_point import run as run_fixed
 from snnface.hardware.grid import Grid, top
 from snnface.hardware.lava import process
-from snnface.hardware.quantise import as_it_runs, choose_grid, on_grid, settled
+from snnface.hardware.quantise import choose_grid, settled
+from snnface.hardware.rounded import as_it_runs, on_grid
 from snnface.training import recipe as recipes
 from snnface.training import trainer
 from snnface.training.clips import Clips

@@ -15,7 +15,7 @@ from snnface.batch import EventBatch
 from snnface.errors import InputError
 from snnface.files import read_json
 from snnface.hardware.grid import trained_grid
-from snnface.hardware.quantise import as_it_runs
+from snnface.hardware.rounded import as_it_runs
 from snnface.heads import decode
 from snnface.network import Network
 from snnface.training.baselines import MatchedCnn

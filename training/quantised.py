@@ -54,7 +54,7 @@ class _Straight(torch.autograd.Function):
 
 
 def rounded_layers(layers: Sequence[Layer], grid: Grid, payload_one: int) -> list[Layer]:
-    """Layers with the numbers that :func:`snnface.hardware.quantise.on_grid` makes of them, divided by their scale.
+    """Layers with the numbers that :func:`snnface.hardware.rounded.on_grid` makes of them, divided by their scale.
 
     ``payload_one``: payload of one fresh event (1 with unary input). Weights: float32 level times float32 unit.
     """
