@@ -182,11 +182,8 @@ def _bill(bill: dict[str, Any]) -> str:
     rows = []
     for row in bill["chips"]:
         spent, static = row["energy_uj_per_s"], row["static_uj_per_s"]
-        ends = (
-            ""
-            if spent is None
-            else f"{power(row['energy_low_uj_per_s'], 2)} – {power(row['energy_high_uj_per_s'], 2)}"
-        )
+        low, high = row["energy_low_uj_per_s"], row["energy_high_uj_per_s"]
+        ends = "" if low == high else f"{power(low, 2)} – {power(high, 2)}"
         rows.append(
             [
                 f"spiking network, {title(row['name'])}",

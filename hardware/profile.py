@@ -35,25 +35,31 @@ def profile(
     runs: Iterable[tuple[EventBatch, Trace]],
     chips: Sequence[str] = CHIPS,
     baselines: Mapping[str, int] | None = None,
+    bits: int | None = None,
 ) -> dict[str, Any]:
     """Count what ``network`` did in ``runs`` (a batch and what a backend made of it) and price it.
 
-    ``baselines``: name → multiply-accumulates a second of a CNN at 30 frames/s. The answer holds the totals
+    ``baselines``: name → multiply-accumulates a second of a CNN at 30 frames/s; ``bits`` of a weight
+    (:func:`weight_bits` by default). The answer holds the totals
     ``synops``, ``spikes``, ``updates``, ``steps``, ``neurons``, ``parameters``, the same by layer, one row a chip,
     one a baseline, and the memory traffic of network and baselines on the common footing. Energies are µJ per
     second of recording, by a model and not by measurement: every row carries its source.
     """
     described = [load_chip(name) for name in chips]
-    return priced(network, count(network, runs), described, baselines or {})
+    return priced(network, count(network, runs), described, baselines or {}, bits)
 
 
 def priced(
-    network: Network, counts: Counts, chips: Sequence[Chip], baselines: Mapping[str, int] | None = None
+    network: Network,
+    counts: Counts,
+    chips: Sequence[Chip],
+    baselines: Mapping[str, int] | None = None,
+    bits: int | None = None,
 ) -> dict[str, Any]:
     """The answer of :func:`profile` for counts that are there already."""
     footing = load_chip(FOOTING)
     spiking = energy_uj_per_s(counts, footing, network.input_mode != "unary")
-    baselines = baselines or {}
+    baselines, bits = baselines or {}, bits or weight_bits(network)
     return {
         **{name: counts.total(name) for name in ("synops", "spikes", "updates", "neurons", "parameters")},
         "steps": counts.steps,
@@ -64,7 +70,7 @@ def priced(
         "synops_per_s": counts.total("synops") / counts.seconds,
         "layers": [vars(layer) for layer in counts.layers],
         "energy_formula": FORMULA,
-        "chips": [_chip_row(network, counts, chip) for chip in chips],
+        "chips": [_chip_row(network, counts, chip, bits) for chip in chips],
         "baselines": [_baseline_row(name, macs, footing, spiking) for name, macs in baselines.items()],
         "processors": [row for name, macs in baselines.items() for row in _processor_rows(name, macs)],
         "memory": _memory_rows(counts, baselines, footing),
@@ -84,9 +90,9 @@ def weight_bits(network: Network) -> int:
     return min(WEIGHT_BITS, widest)
 
 
-def _chip_row(network: Network, counts: Counts, chip: Chip) -> dict[str, Any]:
+def _chip_row(network: Network, counts: Counts, chip: Chip, bits: int) -> dict[str, Any]:
     """One chip: what it does not publish, or what has no machine behind it, is None; ``missing`` names it."""
-    placement = place(network, chip, weight_bits(network))
+    placement = place(network, chip, bits)
     sent = messages(placement, counts)
     absent = missing(chip)
     spent = None if absent else energy(counts, chip, network.input_mode != "unary", sum(sent) if sent else None)

@@ -38,6 +38,7 @@ def profile(
         list[str] | None, typer.Option(help=f"{', '.join(CHIPS)} by default; {ALL}, or a chip's .toml file.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="train, validation or test; all clips without it.")] = None,
+    bits: Annotated[int | None, typer.Option(min=2, max=8, help="Bits a weight; a netx file's own, else 8.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Page (.html): the map on the first chip with cores, and the bill.")
     ] = None,
@@ -53,13 +54,13 @@ def profile(
     batches = _batches(data, split, network.input_shape)
     run = get_backend(opened.backend)
     runs = ((batch, run(opened.runnable, batch)) for batch in batches)
-    chips = chip_names() if chip == [ALL] else chip or CHIPS
+    chips = [*CHIPS, *(n for n in chip_names() if n not in CHIPS)] if chip == [ALL] else chip or CHIPS
     on = next((c for c in map(load_chip, chips) if c.core is not None), None)
     if out is not None and on is None:
         raise InputError("--out", "none of these chips has cores to draw", "Add --chip loihi2")
-    answer = profile_network(network, runs, chips, baselines(network))
+    answer = profile_network(network, runs, chips, baselines(network), bits)
     if out is not None and on is not None:
-        placement = place(network, on, weight_bits(network))
+        placement = place(network, on, bits or weight_bits(network))
         write_text(out, chip_page(model.stem, placement, proposals(network, placement), answer))
         answer["out"] = str(out)
     return answer

@@ -28,10 +28,11 @@ _LOOK_S = 1.0
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A recipe and the run folder it trains in, or goes on in."""
+    """A recipe, the run folder it trains in, or goes on in, and what it starts from (``init`` of the trainer)."""
 
     recipe: Recipe
     run: Path
+    init: str | None = None
 
 
 def train_side_by_side(trainings: Sequence[TrainingRun]) -> Iterator[tuple[int, dict[str, Any], float]]:
@@ -52,7 +53,7 @@ def train_side_by_side(trainings: Sequence[TrainingRun]) -> Iterator[tuple[int, 
                     display.console.print(f"  {training.run.name}, {text}", highlight=False)
                     display.advance(task)
 
-        arguments = [(t.recipe, t.run, threads) for t in trainings]
+        arguments = [(t.recipe, t.run, threads, t.init) for t in trainings]
         with closing(as_done(_train, arguments, workers, every=_LOOK_S)) as done:
             for found in done:
                 look()
@@ -60,8 +61,8 @@ def train_side_by_side(trainings: Sequence[TrainingRun]) -> Iterator[tuple[int, 
                     yield found[0], *found[1]
 
 
-def _train(recipe: Recipe, run: Path, threads: int) -> tuple[dict[str, Any], float]:
+def _train(recipe: Recipe, run: Path, threads: int, init: str | None) -> tuple[dict[str, Any], float]:
     silence()
     torch.set_num_threads(threads)
     started = time.perf_counter()
-    return train(recipe, run, resume=True), time.perf_counter() - started
+    return train(recipe, run, resume=True, init=init), time.perf_counter() - started
