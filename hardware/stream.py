@@ -107,8 +107,8 @@ class _Simulated:
 
     def set(self, step: int, u: Sequence[np.ndarray], v: Sequence[np.ndarray]) -> None:
         self.simulator.time = step
-        for neurons, currents, voltages in zip(self.simulator.neurons, u, v, strict=True):
-            neurons.u[0], neurons.v[0] = currents, voltages
+        for layer, currents, voltages in zip(self.simulator.neurons, u, v, strict=True):
+            layer.u[0], layer.v[0] = currents, voltages
 
     def range(self) -> tuple[np.ndarray, float]:
         return np.array([n.wraps for n in self.simulator.neurons]), self.simulator.neurons[-1].peak_v

@@ -91,12 +91,16 @@ def run_many(runs: Sequence[Run], time_limit_s: float = 1800) -> Iterator[tuple[
         folders = [Path(name, str(i)) for i in range(len(runs))]
         for one, folder in zip(runs, folders, strict=True):
             _prepare(one, folder)
-        # a failed run ends its process: what is left goes to another one
+        # a failed run ends its process, and what is left goes to another one; where it stood still, with a second chance,
+        # for the machine may have been at fault
+        stalled: set[Path] = set()
         while left := [folder for folder in folders if not (folder / "answer.json").is_file()]:
             steps = sum(len(one.x) for one, folder in zip(runs, folders, strict=True) if folder in left)
             stood_still = _execute(left, steps, time_limit_s, _STALL_SMALL_S)
             after = [folder for folder in left if not (folder / "answer.json").is_file()]
-            if after and (stood_still or after == left):
+            if stood_still and after and after[0] not in stalled:
+                stalled.add(after[0])
+            elif after and (stood_still or after == left):
                 answer = {"error": stood_still} if stood_still else _answer(after[0])
                 (after[0] / "answer.json").write_text(json.dumps(answer))
         for one, folder in zip(runs, folders, strict=True):
