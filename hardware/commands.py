@@ -31,6 +31,9 @@ def export(
     semantics: Annotated[
         str | None, typer.Option(help="Of a NIR file: who wrote it, like snntorch or norse,dt=1e-3 (docs/nir.md).")
     ] = None,
+    certify: Annotated[
+        bool, typer.Option("--certify", help="Run the file in Lava on random input: NAME.net.certificate.json.")
+    ] = False,
 ) -> dict[str, Any]:
     """Quantise a checkpoint and write it for Lava: NAME.net (graded input) and NAME.unary.net.
 
@@ -59,18 +62,21 @@ def export(
         raise InputError("snnface export", "has no file to write", "Add --out NAME.net or --bundle FOLDER")
     from snnface import checkpoint as checkpoints
     from snnface.hardware import manifest
+    from snnface.hardware import verify as verification
     from snnface.hardware.grid import check_bits, trained_grid
     from snnface.hardware.inputs import read_clips
+    from snnface.hardware.nir_files.biases import with_biases
     from snnface.hardware.quantise import quantise, refusals
 
     if to not in ("lava", "nir"):
         raise InputError("--to", f"does not know the format '{to}'", "Use --to lava or --to nir")
     if out.suffix in (".json", ".safetensors"):
         raise InputError("--out", f"names a {out.suffix} file", "Give a name like model.net")
+    biases: dict[str, Any] = {}
     if checkpoint.suffix == ".nir":
         from snnface.hardware.nir_files import read
 
-        network, trained = read(checkpoint, semantics), None
+        network, trained = read(checkpoint, semantics, biases=biases if to == "lava" else None), None
     else:
         encoder, meta = checkpoints.load(checkpoint)
         network, trained = encoder.to_network(), trained_grid(meta, checkpoint)
@@ -95,7 +101,9 @@ def export(
     }
     primary = "unary" if network.input_mode == "unary" else "graded"
     variants = {} if primary == "unary" else {"unary": out.with_suffix(f".unary{out.suffix}").name}
-    networks = {mode: quantise(network, batch, mode, bits, trained) for mode in (primary, *variants)}
+    networks = {
+        mode: with_biases(quantise(network, batch, mode, bits, trained), biases) for mode in (primary, *variants)
+    }
     for mode, name in variants.items():
         manifest.save(out.with_name(name), networks[mode], source)
     manifest.save(out, networks[primary], source, variants)
@@ -105,6 +113,7 @@ def export(
         "neurons": result.neurons,
         "synapses": result.synapses,
         "variants": {mode: str(out.with_name(name)) for mode, name in variants.items()},
+        "certificate": str(verification.certify(out)) if certify else None,
     }
 
 
@@ -130,7 +139,7 @@ def simulate(
 
     snnface simulate model.nir input.npy --dt 1e-4 --out traces.h5
     """
-    from snnface.hardware.inputs import read_spikes
+    from snnface.hardware.inputs import read_spikes, shape_of
     from snnface.hardware.netx import read_net
     from snnface.hardware.traces import write_traces
 
@@ -142,10 +151,11 @@ def simulate(
         return simulate_file(net, spikes, out, semantics, dt)
     if dt is not None or semantics is not None:
         raise InputError(net, "is a netx file, whose steps have no length", "Leave --dt and --semantics out")
-    network = read_net(net)
+    network = read_net(net, shape_of(spikes))
     x = read_spikes(spikes, network.input_shape)
     counts, wraps = write_traces(out, network, x, reset_interval, reset_offset)
-    return {"layers": len(network.layers), "spikes": counts, "steps": len(x), "wraps": wraps, "out": str(out)}
+    answer = {"layers": len(network.layers), "spikes": counts, "steps": len(x), "wraps": wraps}
+    return answer | {"warnings": list(network.warnings), "out": str(out)}
 
 
 def verify(

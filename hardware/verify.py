@@ -13,10 +13,10 @@ import numpy as np
 
 from snnface import __version__
 from snnface.errors import InputError
-from snnface.files import file_sha256
+from snnface.files import file_sha256, write_json
 from snnface.hardware import golden, manifest
 from snnface.hardware.certificate import certificate, compare, state_steps
-from snnface.hardware.inputs import Clips, read_clips
+from snnface.hardware.inputs import Clips, chip_input, read_clips
 
 if TYPE_CHECKING:
     from snnface.hardware.grid import Grid
@@ -79,6 +79,18 @@ def against_golden(net: Path, golden_path: Path) -> tuple[dict[str, Any], list[s
     kept = stored.recording.state_steps.tolist()
     count = (len(x) - len(network.layers)) // length
     return certificate(_facts(about, net, x, layers, kept, count, length), layers)
+
+
+def certify(net: Path, time_limit_s: float = 600) -> Path:
+    """Compare an exported network with Lava on one clip of random spikes or payloads.
+
+    Returns the certificate's path, which is the network's with ``.certificate.json`` behind it. Raises
+    :class:`InputError` where Lava is absent.
+    """
+    certificate, _ = against_lava(net, chip_input(manifest.load(net), None, 1, where=net), time_limit_s)
+    path = Path(f"{net}.certificate.json")
+    write_json(path, certificate | {"network": net.name})
+    return path
 
 
 def _facts(

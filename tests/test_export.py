@@ -161,6 +161,20 @@ def test_an_exported_network_equals_real_lava(capsys, folder, net, mode):
 
 
 @pytest.mark.skipif(None in process.installed().values(), reason="Lava is not installed: snnface lava install")
+def test_an_export_carries_its_certificate(capsys, folder, tmp_path):
+    arguments = ["export", folder / "model.safetensors", "--out", tmp_path / "a.net", "--certify"]
+    code, answer = command(capsys, *arguments)
+    assert code == 0
+    certificate = json.loads(Path(answer["certificate"]).read_text())
+    assert answer["certificate"].endswith("a.net.certificate.json")
+    assert certificate["sha256"]["network"] == json.loads(Path(answer["manifest"]).read_text())["sha256"]
+    assert [certificate[f"differing_{k}"] for k in ("spikes", "u", "v")] == [0, 0, 0]
+    assert certificate["first_difference"] is None
+    assert certificate["compared"]
+    assert any("chip" in what for what in certificate["not_compared"])
+
+
+@pytest.mark.skipif(None in process.installed().values(), reason="Lava is not installed: snnface lava install")
 def test_a_checkpoint_is_quantised_for_lava_and_run_on_random_spikes(capsys, folder):
     _, answer = command(capsys, "verify", folder / "model.safetensors", "--clips", 1, "--seed", 3)
     assert answer["data"] == "random, seed 3"

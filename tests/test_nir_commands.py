@@ -213,6 +213,34 @@ def test_a_network_from_elsewhere_becomes_netx(capsys, foreign, tmp_path):
     assert ints["spikes"][0] == pytest.approx(floats["spikes"][0], rel=0.1)
 
 
+@pytest.mark.parametrize("cuba", [False, True])
+def test_biases_reach_the_chip_where_it_adds_them_as_the_network_does(capsys, tmp_path, cuba):
+    rng = np.random.default_rng(5)
+    one = np.ones(12)
+    kind = nir.CubaLIF if cuba else nir.LIF
+    tau = {"tau_mem": 8e-4 * one, "tau_syn": 3e-4 * one, "w_in": 3 * one} if cuba else {"tau": 8e-4 * one}
+    nodes = {
+        "input": nir.Input(np.array([30])), "w": nir.Affine(rng.normal(0, 0.1, (12, 30)), rng.normal(0.2, 0.05, 12)),
+        "n": kind(**tau, r=8 * one, v_leak=0 * one, v_threshold=one, v_reset=0 * one),
+        "output": nir.Output(np.array([12])),
+    }  # fmt: skip
+    nir.write(tmp_path / "n.nir", nir.NIRGraph(nodes, list(itertools.pairwise(nodes))))
+    np.save(tmp_path / "x.npy", np.zeros((80, 30)))
+    said = ["--semantics", "snntorch,step_us=1000"]
+    code, _ = command(capsys, "export", tmp_path / "n.nir", *said, "--out", tmp_path / "n.net")
+    assert code == (2 if cuba else 0)
+    if not cuba:
+        _, ints = command(capsys, "simulate", tmp_path / "n.net", tmp_path / "x.npy", "--out", tmp_path / "i.h5")
+        _, floats = command(
+            capsys, "simulate", tmp_path / "n.nir", tmp_path / "x.npy", *said, "--out", tmp_path / "f.h5"
+        )
+        assert floats["spikes"][0] > 20
+        assert ints["spikes"][0] == pytest.approx(floats["spikes"][0], rel=0.05)
+        assert (
+            command(capsys, "export", tmp_path / "n.nir", "--to", "nir", *said, "--out", tmp_path / "m.nir")[0] == 2
+        )
+
+
 def test_a_network_from_elsewhere_states_everything_once_written_again(capsys, foreign, tmp_path):
     out = tmp_path / "ours.nir"
     code, _ = command(capsys, "export", foreign, "--to", "nir", "--semantics", "snntorch,step_us=2000", "--out", out)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from snnface.hardware.nir_files.network import to_network
 from snnface.hardware.nir_files.semantics import Semantics, resolve
 from snnface.hardware.nir_files.source import Graph, load
@@ -14,7 +16,18 @@ from snnface.network import Network
 if TYPE_CHECKING:
     from snnface.stream import Stream
 
-__all__ = ["Graph", "Semantics", "load", "open_graph", "open_stream", "read", "refusals", "to_graph", "write"]
+__all__ = [
+    "Graph",
+    "Semantics",
+    "load",
+    "open_graph",
+    "open_stream",
+    "quantised",
+    "read",
+    "refusals",
+    "to_graph",
+    "write",
+]
 
 
 def open_graph(
@@ -25,13 +38,20 @@ def open_graph(
     return graph, resolve(graph.where, graph.metadata, semantics, dt)
 
 
-def read(source: Any, semantics: str | Semantics | None = None, dt: float | None = None) -> Network:
+def read(
+    source: Any,
+    semantics: str | Semantics | None = None,
+    dt: float | None = None,
+    biases: dict[str, np.ndarray] | None = None,
+) -> Network:
     """A :class:`~snnface.network.Network` from a NIR file (or a ``nir.NIRGraph``).
 
     ``semantics``: ``WRITER[,KEY=VALUE…]`` or :class:`Semantics`; ``dt``: length of a step in seconds. Files that
-    snnface wrote need neither. Raises :class:`InputError`, naming the node, for what cannot be said as a network.
+    snnface wrote need neither. ``biases``: gets those of neurons without a synaptic current, which a chip has and our
+    networks do not (:func:`snnface.hardware.nir_files.biases.with_biases`); without it they are refused. Raises
+    :class:`InputError`, naming the node, for what cannot be said as a network.
     """
-    return to_network(*open_graph(source, semantics, dt))
+    return to_network(*open_graph(source, semantics, dt), biases)
 
 
 def open_stream(path: str | Path) -> Stream:

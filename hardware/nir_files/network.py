@@ -19,8 +19,11 @@ from snnface.network import Head, Network, Settling, SynapticLayer
 WEIGHTS, NEURON = "_weights", "_neurons"
 
 
-def to_network(graph: Graph, semantics: Semantics) -> Network:
+def to_network(graph: Graph, semantics: Semantics, biases: dict[str, np.ndarray] | None = None) -> Network:
     """The network of a chain of synapses and neurons; decays and gains as ``semantics`` steps them.
+
+    ``biases``: gets the biases ``[O]`` of layers without synaptic decay, by name, in units of the weights; without
+    it they are refused.
 
     Gains of the neurons (w_in, r, dt/τ) go into the weights, so that u and v are counted in units of the weights.
     Raises :class:`InputError`, naming the node, for what a :class:`Network` does not have: branches, biases, delays,
@@ -44,7 +47,8 @@ def to_network(graph: Graph, semantics: Semantics) -> Network:
             raise graph.refuse(node.name, f"adds up {' and '.join(node.before)}", "Use a chain without branches")
         if node.type in NEURONS:
             own = synapses(graph, between, shape, found)
-            layers.append(_layer(graph, own, stepped(graph, node, found[node.name], semantics), semantics))
+            neurons = stepped(graph, node, found[node.name], semantics)
+            layers.append(_layer(graph, own, neurons, semantics, biases))
             shape, between = found[node.name], []
         elif node.type not in ("Input", "Output"):
             between.append(node)
@@ -72,13 +76,20 @@ def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _layer(graph: Graph, own: Synapses, n: Stepped, semantics: Semantics) -> SynapticLayer:
+def _layer(
+    graph: Graph, own: Synapses, n: Stepped, semantics: Semantics, biases: dict[str, np.ndarray] | None
+) -> SynapticLayer:
     def channel(field: str, values: np.ndarray) -> np.ndarray:
         return by_channel(graph, n.name, field, values)
 
     gain, rest = channel("gain", n.k * n.g), channel("v_leak", n.start)
     if (np.asarray(own.bias) != 0).any():
-        raise graph.refuse(n.name, "gets biases, and our layers have none", "Train the weights with bias=False")
+        if biases is None:
+            raise graph.refuse(n.name, "gets biases, and our layers have none", "Train the weights with bias=False")
+        if (n.a != 0).any():
+            what = "gets biases through a synaptic current, and a chip adds them to the membrane"
+            raise graph.refuse(n.name, what, "Train the weights with bias=False, or neurons without τ_syn")
+        biases[n.name.removesuffix(NEURON)] = own.bias * gain
     gain = np.where(np.abs(gain - 1) < 1e-12, 1.0, gain)
     if (n.c != n.start * (1 - n.b)).any():
         raise graph.refuse(n.name, "starts away from its rest (v_leak)", "Say --semantics start=rest")
