@@ -122,13 +122,13 @@ class NativeSimulator:
         return traces
 
     def _advance(self, run: int, x: np.ndarray, traces: list[LayerTrace]) -> None:
-        channels, positions = x.shape[1], math.prod(x.shape[2:])
-        # by step, position and channel
-        rows = x.reshape(len(x), channels, positions).swapaxes(1, 2).reshape(len(x), channels * positions)
-        step, index = np.nonzero(rows)
+        at = np.flatnonzero(x)
+        step, place = np.divmod(at, x[0].size if len(x) else 1)
+        channel, position = np.divmod(place, math.prod(x.shape[2:]))
+        order = np.lexsort((channel, position, step))
         first = np.searchsorted(step, np.arange(len(x) + 1)).astype(np.int64)
-        position, channel = (part.astype(np.int32) for part in np.divmod(index, channels))
-        arrays = first, position, channel, rows[step, index].astype(np.float32)
+        value = x.reshape(-1)[at][order].astype(np.float32)
+        arrays = first, position[order].astype(np.int32), channel[order].astype(np.int32), value
         states = [(_pointer * len(traces))(*(_at(getattr(t, name)) for t in traces)) for name in "uv"]
         spikes = streams.addresses([t.s for t in traces])
         answer = self._steps(run, len(x), *(a.ctypes.data for a in arrays), *self._reset, spikes, *states)

@@ -91,8 +91,8 @@ def run_many(runs: Sequence[Run], time_limit_s: float = 1800) -> Iterator[tuple[
         folders = [Path(name, str(i)) for i in range(len(runs))]
         for one, folder in zip(runs, folders, strict=True):
             _prepare(one, folder)
-        # a failed run ends its process, and what is left goes to another one; where it stood still, with a second chance,
-        # for the machine may have been at fault
+        # A failed run ends its process, and what is left goes to another one. What stood still has a second chance:
+        # the machine may have been at fault.
         stalled: set[Path] = set()
         while left := [folder for folder in folders if not (folder / "answer.json").is_file()]:
             steps = sum(len(one.x) for one, folder in zip(runs, folders, strict=True) if folder in left)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from snnface.hardware import manifest
-from snnface.hardware.fixed_point import payloads, simulator
+from snnface.hardware.fixed_point import Simulator, payloads, simulator
 from snnface.hardware.integer import IntegerNetwork
 from snnface.hardware.lava import process
+from snnface.hardware.native import fastest
 from snnface.hardware.quantise import quantise
 from snnface.hardware.stream import FixedStream
 from snnface.training.bench.implementation import Done, Implementation, Start, Step
@@ -75,11 +76,12 @@ def _frames(problem: Path) -> tuple[IntegerNetwork, np.ndarray]:
     return net, np.concatenate(list(payloads(net, Problem.load(problem).events())))
 
 
-def _simulated(problem: Path, options: dict[str, Any]) -> Start:
+def _simulated(problem: Path, options: dict[str, Any], make: Callable[..., Any] = Simulator) -> Start:
+    """What snnface simulate does, without writing it down."""
     net, frames = _frames(problem)
 
     def start() -> Step:
-        chip = simulator(net)
+        chip = make(net, largest_input=int(frames.max()))
         blocks = _for_ever(np.split(frames, len(frames) // BLOCK))
 
         def step() -> Done:
@@ -91,6 +93,10 @@ def _simulated(problem: Path, options: dict[str, Any]) -> Start:
         return step
 
     return start
+
+
+def _natively(problem: Path, options: dict[str, Any]) -> Start:
+    return _simulated(problem, options, fastest)
 
 
 def _for_ever(blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
@@ -124,6 +130,7 @@ IMPLEMENTATIONS = {
     i.name: i
     for i in (
         Implementation("snnface integer stream", "own", _own),
+        Implementation("snnface integer simulator", "own", _natively),
         Implementation("numpy simulator", "peer", _simulated),
         Implementation("lava", "peer", _lava, available=_lava_is_there),
     )
