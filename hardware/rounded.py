@@ -40,7 +40,7 @@ def on_grid(network: Network, grid: Grid) -> IntegerNetwork:
 
 def as_it_runs(network: Network, grid: Grid) -> Network:
     """The float network that the chip's numbers stand for."""
-    layers = []
+    layers: list[SynapticLayer] = []
     for layer, integer, scale in zip(network.layers, integer_network(network, grid).layers, grid.scales, strict=True):
         one = payload_range(network, grid.input_mode)[0] if not layers else 1
         threshold = integer.threshold.reshape(-1) / (scale * one)
