@@ -15,7 +15,6 @@ weight: :mod:`snnface.hardware.grid`. Bounds on s:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,7 +88,9 @@ def quantise(
     """
     if trained is None or trained.bits != bits:
         return on_grid(network, choose_grid(network, calibration, input_mode, bits))
-    result = on_grid(network, replace(trained, input_mode=input_mode or trained.input_mode))
+    if input_mode not in (None, trained.input_mode):
+        trained = settled(network, trained, input_mode)
+    result = on_grid(network, trained)
     for layer, excess in zip(result.layers, _excess(result, calibration) if calibration else [], strict=False):
         if (excess > _HEADROOM).any():
             what = "leaves its range on the calibration clips, at the scale that it was trained with"
@@ -131,14 +132,20 @@ def choose_grid(
     return grid
 
 
-def settled(network: Network, grid: Grid) -> Grid:
+def settled(network: Network, grid: Grid, input_mode: str | None = None) -> Grid:
     """The grid of weights that have moved since it was chosen: the same, but where the first layer's current could
-    come to wrap, its scale is reduced."""
-    first, step, scale = network.layers[0], grid.steps[0], grid.scales[0]
-    finest = scale * 2 / step
-    bound = reachable_bound(first, finest, scale, payload_range(network, grid.input_mode)[1], grid.bits)
-    step, scale = chosen(finest, bound, grid.bits)
-    return replace(grid, steps=(step, *grid.steps[1:]), scales=(scale, *grid.scales[1:]))
+    come to wrap, its scale is reduced.
+
+    ``input_mode``: another than the grid's, for which the first layer's levels stay what they are, at the largest
+    step that its bounds leave.
+    """
+    mode = input_mode or grid.input_mode
+    one, largest = payload_range(network, mode)
+    first, scale = network.layers[0], grid.scales[0]
+    finest = scale * 2 / grid.steps[0]
+    bound = scale if mode == grid.input_mode else threshold_bound(first, finest, one)
+    step, scale = chosen(finest, reachable_bound(first, finest, bound, largest, grid.bits), grid.bits)
+    return Grid(grid.bits, mode, (step, *grid.steps[1:]), (scale, *grid.scales[1:]))
 
 
 def _grid(wanted: Sequence[np.ndarray], bounds: Sequence[np.ndarray], bits: int, mode: str) -> Grid:

@@ -42,16 +42,16 @@ def networks(results: Path, arguments: argparse.Namespace, seed: int) -> dict[st
     start, out = results / "runs" / f"guided, seed {seed}" / "best.safetensors", arguments.out
     found = {"float": start}
     for bits in arguments.bits:
-        run = out / f"{bits} bits, seed {seed}"
-        trained = snnface.train(
-            "guided",
-            set=changes(results, arguments, bits),
-            init=str(start),
-            out=run,
-            seed=seed,
-            resume=(run / "run.json").is_file(),
-        )
-        for name, checkpoint in (("calibrated", start), ("trained", Path(trained["checkpoint"]))):
+        checkpoints = {"calibrated": start}
+        if arguments.passes:
+            run, resume = (
+                out / f"{bits} bits, seed {seed}",
+                (out / f"{bits} bits, seed {seed}" / "run.json").is_file(),
+            )
+            made = changes(results, arguments, bits)
+            trained = snnface.train("guided", set=made, init=str(start), out=run, seed=seed, resume=resume)
+            checkpoints["trained"] = Path(trained["checkpoint"])
+        for name, checkpoint in checkpoints.items():
             net = out / f"{name}, {bits} bits, seed {seed}.net"
             if not net.is_file():
                 snnface.export(checkpoint, net, calibration=results / "train.h5", bits=bits)
@@ -80,7 +80,9 @@ def table(rows: dict[str, list[dict[str, Any]]]) -> str:
         for key, (unit, digits) in SHOWN.items():
             values = unit * np.array([m[key] for m in found])
             gap = (values - unit * np.array([m[key] for m in rows["float"]])).mean()
-            cell = f"{values.mean():.{digits}f} ± {values.std(ddof=min(1, len(values) - 1)):.{digits}f}"
+            cell = f"{values.mean():.{digits}f}"
+            if len(values) > 1:
+                cell += f" ± {values.std(ddof=1):.{digits}f}"
             cells.append(cell if name == "float" else f"{cell} ({gap:+.{digits}f})")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -93,7 +95,9 @@ def main() -> None:
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--bits", type=int, nargs="+", default=[8, 4])
-    parser.add_argument("--passes", type=int, default=1, help="over the training clips, in the chip's numbers")
+    parser.add_argument(
+        "--passes", type=int, default=1, help="over the training clips, in the chip's numbers; 0: no training"
+    )
     parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--clips", type=int, help="only so many training clips")
     arguments = parser.parse_args()

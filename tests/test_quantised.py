@@ -24,7 +24,7 @@ from snnface.hardware import manifest
 from snnface.hardware.fixed_point import run as run_fixed
 from snnface.hardware.grid import Grid, top
 from snnface.hardware.lava import process
-from snnface.hardware.quantise import choose_grid, settled
+from snnface.hardware.quantise import choose_grid, quantise, settled
 from snnface.hardware.rounded import as_it_runs, on_grid
 from snnface.training import recipe as recipes
 from snnface.training import trainer
@@ -183,6 +183,19 @@ def test_a_first_layer_that_has_grown_settles_below_its_wrap(bits: int) -> None:
     with pytest.raises(InputError, match="could wrap"):
         on_grid(encoder.to_network(), grid)
     on_grid(encoder.to_network(), settled(encoder.to_network(), grid))
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_the_unary_variant_has_the_trained_levels_and_finer_thresholds(bits: int) -> None:
+    encoder = encoder_of(7)
+    network, grid = encoder.to_network(), choose_grid(encoder.to_network(), clips(encoder.to_network()), bits=bits)
+    graded, unary = (quantise(network, None, mode, bits, grid) for mode in ("graded", "unary"))
+    assert (graded.host.input_mode, unary.host.input_mode) == ("graded", "unary")
+    for a, b in zip(graded.layers[1:], unary.layers[1:], strict=True):
+        assert np.array_equal(a.weight, b.weight)
+    times = unary.layers[0].weight.max() // graded.layers[0].weight.max()
+    assert np.array_equal(unary.layers[0].weight, times * graded.layers[0].weight)
+    assert times == (1 if bits == 8 else 2)
 
 
 #: A run in few bits from the second pass on.
