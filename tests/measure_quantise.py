@@ -44,10 +44,8 @@ def networks(results: Path, arguments: argparse.Namespace, seed: int) -> dict[st
     for bits in arguments.bits:
         checkpoints = {"calibrated": start}
         if arguments.passes:
-            run, resume = (
-                out / f"{bits} bits, seed {seed}",
-                (out / f"{bits} bits, seed {seed}" / "run.json").is_file(),
-            )
+            run = out / f"{bits} bits, seed {seed}"
+            resume = (run / "run.json").is_file()
             made = changes(results, arguments, bits)
             trained = snnface.train("guided", set=made, init=str(start), out=run, seed=seed, resume=resume)
             checkpoints["trained"] = Path(trained["checkpoint"])
