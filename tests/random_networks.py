@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from snnface.hardware.dense_weights import dense_exact
-from snnface.hardware.integer import DECAY_UNIT, DELAY_MAX, THRESHOLD_MAX, IntegerLayer, IntegerNetwork
+from snnface.hardware.fixed_point import Simulator
+from snnface.hardware.integer import DECAY_UNIT, DELAY_MAX, STATE_SHIFT, THRESHOLD_MAX, IntegerLayer, IntegerNetwork
 from snnface.network import conv_shape
 
 #: Decays that are extreme beside those in between.
@@ -72,7 +73,21 @@ def cases(draw: st.DrawFn, steps: int = 32) -> Case:
         shape, rate = layers[-1].shape_out, 0.2
     size = (steps, *first)
     x = (rng.random(size) < density) * rng.integers(1, largest + 1, size)
-    return Case(IntegerNetwork(first, tuple(layers)), x, draw(st.integers(1, 24)), draw(st.integers(0, 2)))
+    network = _audible(IntegerNetwork(first, tuple(layers)), x)
+    return Case(network, x, draw(st.integers(1, 24)), draw(st.integers(0, 2)))
+
+
+def _audible(network: IntegerNetwork, x: np.ndarray) -> IntegerNetwork:
+    """The same network, with lower thresholds where a layer would be silent, as far as that helps."""
+    layers = list(network.layers)
+    for i in range(len(layers)):
+        part = IntegerNetwork(network.input_shape, tuple(layers[: i + 1]))
+        trace = Simulator(part, lag=True, largest_input=int(x.max(initial=1))).advance(x[:, None], states=[i])[i]
+        nearest = (trace.v.max((0, 1)) / (layers[i].threshold << STATE_SHIFT)).max()
+        if not trace.s.any() and nearest > 0:
+            lower = (layers[i].threshold * nearest / 2).astype(np.int64).clip(1)
+            layers[i] = replace(layers[i], threshold=lower)
+    return replace(network, layers=tuple(layers))
 
 
 @st.composite
@@ -98,7 +113,7 @@ def _dense(draw: st.DrawFn, rng: np.random.Generator, before: tuple[int, ...], r
     outputs, inputs = draw(st.integers(1, 16)), math.prod(before)
     weight = draw(_weight(rng, (outputs, inputs)))
     further: dict[str, Any] = {}
-    match draw(st.sampled_from(["plain", "plain", "delay", "recurrent"])):
+    match draw(st.sampled_from(["recurrent", "delay", "plain"])):
         case "delay":
             longest = draw(st.sampled_from([0, 1, 3, DELAY_MAX]))
             shape = draw(st.sampled_from([(), (outputs, 1), (1, inputs), (outputs, inputs)]))

@@ -1,4 +1,4 @@
-"""Networks that lava-dl's own exporter wrote run as in Lava; so do random networks of everything netx can say.
+"""Networks that lava-dl's own exporter wrote run as in Lava; so do random ones of all that netx says, and overflows.
 
 The recordings are made by tests/record_golden.py and tests/lava_random.py.
 """
@@ -23,7 +23,7 @@ from snnface.hardware.native import fastest
 from snnface.hardware.netx import read_net, write_net
 
 GOLDEN = Path(__file__).parent / "golden"
-RECORDED = sorted(f for pattern in ("random*", "slayer*") for f in GOLDEN.glob(f"{pattern}.golden.h5"))
+RECORDED = sorted(f for pattern in ("random*", "slayer*", "overflow*") for f in GOLDEN.glob(f"{pattern}.golden.h5"))
 needs_lava = pytest.mark.skipif(
     None in process.installed().values(), reason="Lava is not installed: snnface lava install"
 )
@@ -54,6 +54,15 @@ def test_recorded_networks_run_as_in_lava(path):
     network = read_net(path.with_name(path.name.split(".")[0]).with_suffix(".net"), stored.input.shape[1:])
     x = stored.input.astype(np.int64)
     assert_equal(network, x, stored.recording, stored.reset_interval, stored.reset_offset)
+
+
+def test_the_recorded_overflows_leave_24_and_32_bits():
+    for kind, limit in (("conv", 1 << 23), ("dense", 1 << 24)):
+        stored = golden.load(GOLDEN / f"overflow-{kind}.graded.golden.h5")
+        (layer,) = read_net(GOLDEN / f"overflow-{kind}.net").layers
+        rows = stored.input.reshape(24, layer.weight.shape[1], -1).swapaxes(1, 2)
+        sums = rows @ layer.weight.reshape(len(layer.weight), -1).T
+        assert np.abs(sums).max() > limit
 
 
 @given(cases(steps=12))
