@@ -269,6 +269,25 @@ def test_snntorchs_default_neuron_subtracts_a_step_late():
     assert (zero != out).any()
 
 
+def test_recurrent_spikes_arrive_a_step_later_as_in_snntorch():
+    snntorch = pytest.importorskip("snntorch")
+    from snntorch.export_nir import export_to_nir
+
+    torch.manual_seed(1)
+    cell = snntorch.RLeaky(
+        0.8, threshold=0.5, linear_features=20, init_hidden=True, reset_mechanism="zero", reset_delay=False
+    )
+    module = torch.nn.Sequential(torch.nn.Linear(30, 20), cell)
+    x = spikes(80, 0.2, shape=(30,))
+    graph = quietly(export_to_nir, module, torch.from_numpy(x[:1]).float(), ignore_dims=[0])
+    cell.reset_mem()
+    with torch.no_grad():
+        out = np.concatenate([module(step[None]).numpy() for step in torch.from_numpy(x).float()]) > 0
+    (layer,) = simulate(graph, x, "snntorch")
+    assert 0.05 < out.mean() < 0.9
+    np.testing.assert_array_equal(layer.s, out)
+
+
 def euler(node, x: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
     """Forward Euler of NIR's equations for LIF and CubaLIF, one neuron and one step after the other."""
     cuba = isinstance(node, nir.CubaLIF)

@@ -123,8 +123,12 @@ def test_recurrent_and_branching_graphs():
     nodes = {"r": nir.Linear(np.ones((4, 4)))}
     edges = [("input", "w"), ("w", "n"), ("n", "r"), ("r", "n"), ("n", "output")]
     with pytest.raises(InputError) as error:
-        nir_files.load(graph(nodes, edges=edges))
-    check(error.value, "recurrent", "n", "r")
+        nir_files.read(graph(nodes, edges=edges), dt=1e-3)
+    check(error.value, "node n", "back to r", "simulate")
+    loop = [("input", "w"), ("w", "r"), ("r", "q"), ("q", "r"), ("r", "n"), ("n", "output")]
+    with pytest.raises(InputError) as error:
+        nir_files.load(graph(nodes | {"q": nir.Linear(np.ones((4, 4)))}, edges=loop))
+    check(error.value, "circle without neurons")
     edges = [("input", "w"), ("w", "n"), ("n", "r"), ("r", "m"), ("n", "m"), ("m", "output")]
     branching = graph(nodes | {"m": lif()}, edges=edges)
     Simulation(*nir_files.open_graph(branching, dt=1e-3)).advance(np.ones((3, 3)))

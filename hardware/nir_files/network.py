@@ -38,6 +38,9 @@ def to_network(graph: Graph, semantics: Semantics, biases: dict[str, np.ndarray]
     if semantics.reset == "late" or semantics.floor is not None:
         what = "is said to subtract the threshold a step late, or to have a least membrane"
         raise InputError(graph.where, what, "Train without (snnTorch: reset_delay=False), or use snnface simulate")
+    for source, target in graph.late:
+        what = f"sends spikes back to {target}, and our networks only forward"
+        raise graph.refuse(source, what, "Run it with snnface simulate, or train a feed-forward network")
     found = shapes(graph)
     layers: list[SynapticLayer] = []
     between: list[Node] = []

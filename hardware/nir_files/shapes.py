@@ -38,7 +38,9 @@ def shapes(graph: Graph) -> dict[str, Shape]:
         if node.type == "Input":
             found[name] = graph.input_shape
             continue
-        before = {source: found[source] for source in node.before}
+        before = {
+            source: _sent(graph, source) if (source, name) in graph.late else found[source] for source in node.before
+        }
         if len(set(before.values())) > 1:
             what = "adds up " + " and ".join(f"{k} {v}" for k, v in before.items())
             raise graph.refuse(name, what, "Only equal shapes can be added")
@@ -46,6 +48,11 @@ def shapes(graph: Graph) -> dict[str, Shape]:
         if min(found[name], default=1) < 1:
             raise graph.refuse(name, f"leaves nothing of its input {before}", "Use a smaller kernel or more padding")
     return found
+
+
+def _sent(graph: Graph, source: str) -> Shape:
+    """Shape of what neurons send, from their own parameters: those in front of them come later in the order."""
+    return max((value.shape for value in graph.nodes[source].values.values() if hasattr(value, "shape")), key=len)
 
 
 def window(graph: Graph, node: Node, axes: int) -> Window:

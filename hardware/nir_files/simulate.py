@@ -47,6 +47,7 @@ class Simulation:
         self._late = {
             node.name: _Late(graph, node, self.shapes[node.name], semantics) for node in nodes if node.type == "Delay"
         }
+        self._sent = {source: np.zeros((1, *self.shapes[source])) for source, _ in graph.late}
         last = next(node for node in nodes if node.type == "Output").before[0]
         self.layers = [*self._state, *(() if last in self._state else (last,))]
 
@@ -57,15 +58,20 @@ class Simulation:
 
     def advance(self, x: np.ndarray) -> list[Layer]:
         """Run the next steps on input ``[T, *input_shape]``; what each layer did."""
+        if not self.graph.late:
+            return self._advance(x)
+        steps = [self._advance(x[t : t + 1]) for t in range(len(x))]
+        return [Layer(*map(np.concatenate, zip(*layer, strict=True))) for layer in zip(*steps, strict=True)]
+
+    def _advance(self, x: np.ndarray) -> list[Layer]:
         values: dict[str, np.ndarray] = {}
         traces = {}
         for name, node in self.graph.nodes.items():
             if node.type == "Input":
                 values[name] = x.astype(np.float64)
                 continue
-            value = values[node.before[0]]
-            for other in node.before[1:]:
-                value = value + values[other]
+            sources = [self._sent if (b, name) in self.graph.late else values for b in node.before]
+            value = sum(source[b] for source, b in zip(sources, node.before, strict=True))
             if name in self._state:
                 traces[name] = self._state[name].advance(value)
                 value = traces[name].v if self._state[name].neurons.theta is None else traces[name].s.astype(float)
@@ -76,6 +82,7 @@ class Simulation:
             values[name] = value
             if name in self.layers and name not in traces:
                 traces[name] = Layer(np.zeros(value.shape, bool), value, value)
+        self._sent = {source: values[source] for source, _ in self.graph.late}
         return [traces[name] for name in self.layers]
 
 

@@ -5,7 +5,8 @@ Files are read with h5py alone: what is wrong is said of the node that it is wro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -55,11 +56,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph without cycles; ``nodes`` in the order in which they run, input first."""
+    """``nodes`` in the order in which they run, input first; ``late``: the connections (from, to) of recurrent
+    networks over which spikes arrive a step after they were sent."""
 
     where: str
     nodes: dict[str, Node]
     metadata: dict[str, Any]
+    late: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -76,7 +79,8 @@ def load(source: Any) -> Graph:
     """Read a NIR file, or take a ``nir.NIRGraph`` in memory (parameters may be torch tensors).
 
     Raises :class:`InputError` where it is not one, and, naming the node, where a node is of an unknown type, lacks a
-    field or holds numbers that are not finite, or where the graph has a cycle or not one input and one output.
+    field or holds numbers that are not finite, or where the graph has not one input and one output, or a circle
+    without neurons.
     """
     if isinstance(source, Graph):
         return source
@@ -137,8 +141,8 @@ def _checked(where: str, found: dict[str, Any], edges: list[tuple[str, str]], me
         if len(ends) != 1:
             what = f"has {len(ends)} {kind} nodes ({', '.join(ends) or 'none'})"
             raise InputError(where, what, f"Write graphs with one nir.{kind}")
-    order = _order(where, nodes)
-    return Graph(where, {name: nodes[name] for name in order}, metadata)
+    order, late = _order(where, nodes)
+    return Graph(where, {name: nodes[name] for name in order}, metadata, late)
 
 
 def _node(where: str, name: str, values: Any, before: tuple[str, ...]) -> Node:
@@ -184,21 +188,36 @@ def _plain(value: Any) -> Any:
     return array.astype(np.float64 if array.dtype.kind == "f" else np.int64) if array.dtype.kind in "biuf" else array
 
 
-def _order(where: str, nodes: dict[str, Node]) -> Iterable[str]:
-    try:
-        order = list(TopologicalSorter({name: node.before for name, node in nodes.items()}).static_order())
-    except CycleError as e:
-        loop = list(dict.fromkeys(e.args[1]))
-        raise InputError(
-            f"{where}, node {loop[0]}",
-            f"is part of a recurrent connection ({' → '.join(loop)}), and NIR does not say when its spikes arrive",
-            "Use feed-forward networks",
-        ) from e
-    used = _reaching(nodes)
-    for name in order:
+def _order(where: str, nodes: dict[str, Node]) -> tuple[list[str], frozenset[tuple[str, str]]]:
+    """The order in which nodes run, and the connections whose spikes arrive a step late: those that close circles."""
+    used, late = _reaching(nodes), set()
+    for name in nodes:
         if name not in used:
             raise InputError(f"{where}, node {name}", "does not lead to the output", "Connect it, or leave it out")
-    return order
+    depth = _depths(nodes)
+    while True:
+        before = {name: [b for b in node.before if (b, name) not in late] for name, node in nodes.items()}
+        try:
+            return list(TopologicalSorter(before).static_order()), frozenset(late)
+        except CycleError as e:
+            circle = e.args[1]
+            found = [(a, b) for a, b in itertools.pairwise(circle) if nodes[a].type in NEURONS]
+            if not found:
+                loop = " → ".join(circle)
+                what = f"goes in a circle without neurons ({loop})"
+                raise InputError(f"{where}, node {circle[0]}", what, "Put neurons into it") from e
+            late.add(max(found, key=lambda edge: depth[edge[0]]))
+
+
+def _depths(nodes: dict[str, Node]) -> dict[str, int]:
+    """Least number of connections between the input and each node."""
+    depth = {name: 0 for name, node in nodes.items() if node.type == "Input"}
+    for _ in nodes:
+        for name, node in nodes.items():
+            known = [depth[b] + 1 for b in node.before if b in depth]
+            if known:
+                depth[name] = min([depth.get(name, len(nodes)), *known])
+    return {name: depth.get(name, 0) for name in nodes}
 
 
 def _reaching(nodes: dict[str, Node]) -> set[str]:
