@@ -105,7 +105,7 @@ def test_a_budget_of_spikes_needs_spikes() -> None:
 def test_training_keeps_to_a_budget(tiny_path: Path, tmp_path: Path) -> None:
     rates = {}
     for name, weight in (("free", 0.0), ("tight", 20.0)):
-        changes = (f"losses.spikes={weight}", "losses.spikes_target=1e3", "training.lr=1e-2")
+        changes = (f"losses.spikes={weight}", "losses.spikes_target=1e3", "training.lr=1e-2", "training.epochs=2")
         trainer.train(settings(tiny_path, *changes), tmp_path / name)
         last = log(tmp_path / name)[-1]
         rates[name] = sum(last["spike_rates"])

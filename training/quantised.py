@@ -79,7 +79,8 @@ def rounding_run(grid: Grid, run: Run | None = None) -> Run:
 
 
 def _weight(weight: Tensor, scale: np.ndarray, step: int, bits: int) -> Tensor:
-    unit = torch.as_tensor(step / scale, dtype=weight.dtype).view(-1, *[1] * (weight.dim() - 1))
+    unit = torch.as_tensor(step / scale, dtype=weight.dtype, device=weight.device)
+    unit = unit.view(-1, *[1] * (weight.dim() - 1))
     with torch.no_grad():
         level = weight / unit
         inside = level.abs() <= top(bits) + 0.5
@@ -95,9 +96,9 @@ def _decay(factor: float | Tensor) -> float | Tensor:
 
 
 def _threshold(threshold: float | Tensor, scale: np.ndarray) -> float | Tensor:
-    units = torch.as_tensor(scale) if len(scale) > 1 else torch.tensor(float(scale[0]), dtype=torch.float64)
-    value = threshold.detach() if isinstance(threshold, Tensor) else torch.tensor(threshold)
-    chip = (value.double() * units).round().clamp(max=THRESHOLD_MAX) / units
+    value = torch.as_tensor(threshold).detach().double()
+    units = torch.as_tensor(scale if len(scale) > 1 else scale[0], device=value.device)
+    chip = (value * units).round().clamp(max=THRESHOLD_MAX) / units
     if isinstance(threshold, Tensor):
         return _Straight.apply(threshold, chip.to(threshold.dtype), None)
     return chip.float() if chip.dim() else float(chip)
