@@ -212,25 +212,30 @@ def find_visible(screen, triangles, uv, shade, samples, slant, planes, depth, ow
 def paint(owner, planes, slant, texture, back, image):  # type: ignore[no-untyped-def]
     """Colour the samples ``image`` [H·n, W·n, 3]: ``texture`` [Ht, Wt, 3] times brightness where a triangle owns
     them, the background ``back`` elsewhere."""
+    low_row, low_col = np.int32(texture.shape[0] - 2), np.int32(texture.shape[1] - 2)
     for y in range(image.shape[0]):
+        row, offset = np.float32(y), slant[y]
         for x in range(image.shape[1]):
             i = owner[y, x]
             if i < 0:
                 for k in range(3):
                     image[y, x, k] = back[y, x, k]
                 continue
-            px = np.float32(x) + slant[y] - planes[i, 0]
-            py = np.float32(y) - slant[x] - planes[i, 1]
+            px = np.float32(x) + offset - planes[i, 0]
+            py = row - slant[x] - planes[i, 1]
             u = planes[i, 2] + planes[i, 3] * px + planes[i, 4] * py
             v = planes[i, 5] + planes[i, 6] * px + planes[i, 7] * py
             s = planes[i, 8] + planes[i, 9] * px + planes[i, 10] * py
-            iu = min(max(int(u), 0), texture.shape[1] - 2)
-            iv = min(max(int(v), 0), texture.shape[0] - 2)
+            iu = min(max(np.int32(u), np.int32(0)), low_col)
+            iv = min(max(np.int32(v), np.int32(0)), low_row)
             fu, fv = u - np.float32(iu), v - np.float32(iv)
+            # Shares of the four texels, brightness included.
+            w11 = s * fu * fv
+            w10, w01 = s * fv - w11, s * fu - w11
+            w00 = s - s * fv - w01
             for k in range(3):
-                top = texture[iv, iu, k] + fu * (texture[iv, iu + 1, k] - texture[iv, iu, k])
-                low = texture[iv + 1, iu, k] + fu * (texture[iv + 1, iu + 1, k] - texture[iv + 1, iu, k])
-                image[y, x, k] = s * (top + fv * (low - top))
+                top = w00 * texture[iv, iu, k] + w01 * texture[iv, iu + 1, k]
+                image[y, x, k] = top + w10 * texture[iv + 1, iu, k] + w11 * texture[iv + 1, iu + 1, k]
 
 
 @numba.njit(**_JIT)
