@@ -24,8 +24,8 @@ def text(known: dict[str, Any], heads: dict[str, Any]) -> str:
     tasks = ", ".join(f"{name} ({head['stop'] - head['start']})" for name, head in heads.items()) or "no heads"
     return template.substitute(
         what=f"A spiking neural network that reads faces from an event camera, at {width}×{height} pixels: {tasks}.\n"
-        f"{known['layers']} layers, {known['neurons']:,} neurons, {known['synapses']:,} weights of {known['bits']} bits, an answer "
-        f"every {known['step_us'] / 1000:g} ms.\nMade by snnface {known['snnface']}.",
+        f"{known['layers']} layers, {known['neurons']:,} neurons, {known['synapses']:,} weights of {known['bits']} "
+        f"bits, an answer every {known['step_us'] / 1000:g} ms.\nMade by snnface {known['snnface']}.",
         networks=_networks(known),
         reference=known["reference"],
         data=_data(known),

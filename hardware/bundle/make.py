@@ -7,7 +7,8 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, files
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import files as installed_files
 from importlib.resources import as_file
 from importlib.resources import files as resources
 from pathlib import Path
@@ -72,7 +73,7 @@ def make(folder: Path, source: Path, calibration: Path | None, clips: int, expor
         write_json(new / "bundle.json", known)
         _programs(new)
         write_text(new / "README.md", card.text(known, read_json(new / "heads.json")))
-        count = _sums(new)
+        count = write_sums(new)
     found = answer | {name: str(folder / Path(answer[name]).name) for name in ("file", "manifest")}
     found["variants"] = {mode: str(folder / name) for mode, name in variants.items()}
     found |= {"bundle": str(folder), "files": count, "reference": reference.about}
@@ -163,15 +164,16 @@ def _programs(folder: Path) -> None:
         shutil.copy(found, folder / "runner" / "shims.py")
     (folder / "runner" / "run.py").rename(folder / "run.py")
     try:
-        licence = next(f for f in files("snnface") or () if f.name == "LICENSE")
+        licence = next(f for f in installed_files("snnface") or () if f.name == "LICENSE")
         shutil.copy(Path(str(licence.locate())), folder / "LICENSE")
     except (StopIteration, PackageNotFoundError, OSError):
         pass  # the card and the programs name it
 
 
-def _sums(folder: Path) -> int:
+def write_sums(folder: Path) -> int:
     """Write the checksums of all files; returns the number of them all."""
-    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    found = (p for p in folder.rglob("*") if p.is_file() and p.name != SUMS)
+    names = sorted(p.relative_to(folder).as_posix() for p in found)
     lines = [f"{file_sha256(folder / name)}  {name}\n" for name in names]
     write_text(folder / SUMS, "".join(lines))
     return len(names) + 1

@@ -70,11 +70,16 @@ class Conv:
         axes = [_reached(r - p, n) for r, p, n in zip(reads, paddings, shape_in[1:], strict=True)]
         self.reaches = _positions(axes, shape_out[2], len(self.window.T))
 
-    def sums(self, active: np.ndarray, payload: np.ndarray | None) -> Sums:
-        """What the input neurons ``active`` (flat, CHW) send; ``payload``: integers, or None for spikes."""
+    def sums(self, active: np.ndarray, payload: np.ndarray | None) -> Sums | None:
+        """What the input neurons ``active`` (flat, CHW) send, None where it reaches nobody.
+
+        ``payload``: integers, or None for spikes.
+        """
         reached = np.zeros(self.window.shape[1] + 1, bool)
         reached[self.reaches[active % self.pixels]] = True
         at = np.flatnonzero(reached[:-1])
+        if not len(at):
+            return None
         flat, place = self.buffer.reshape(-1), self.place[active]
         flat[place] = 1 if payload is None else payload
         columns = self.buffer[:, self.window[:, at]].reshape(len(self.weight), -1, len(at))
