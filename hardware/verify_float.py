@@ -55,9 +55,9 @@ def against_float(
         for row, layer, described in zip(rows, network_layers(network, torch.float64), network.layers, strict=True):
             sums = [from_spikes(spikes, layer.weight, layer.conv) for spikes in (ours, theirs)]
             if not layer.spiking:
-                membranes = [integrate(x, layer.neuron)[0][:, 0].numpy() for x in sums]
-                nothing, every = np.zeros(membranes[0].shape, bool), first + np.arange(total)
-                tally(row, every, every, *((nothing, None, v) for v in membranes), TOLERANCE)
+                mine, other = (integrate(x, layer.neuron)[0][:, 0].numpy() for x in sums)
+                nothing, every = np.zeros(mine.shape, bool), first + np.arange(total)
+                tally(row, every, every, (nothing, None, mine), (nothing, None, other), TOLERANCE)
                 continue
             about = {"threshold": float(np.max(described.threshold))}
             runs = _reference(sums[0], layer.neuron), _peer(peer)(sums[1], layer.neuron)

@@ -109,18 +109,20 @@ def _layer(
     w = own.window
     try:
         return SynapticLayer(
-            n.name.removesuffix(NEURON),
-            "dense" if w is None else "conv",
-            weight,
-            own.shape_in,
-            own.shape_out,
-            _one(channel("tau_syn", n.a)),
-            _one(channel("tau", n.b)),
-            _one(np.asarray(theta)) if n.spiking else 1.0,
-            n.spiking,
-            *((1, 1), (0, 0), (1, 1)) if w is None else (_pair(x) for x in (w.stride, w.padding, w.dilation)),
-            own.groups,
-            "subtract" if semantics.reset == "subtract" else "zero",
+            name=n.name.removesuffix(NEURON),
+            kind="dense" if w is None else "conv",
+            weight=weight,
+            shape_in=own.shape_in,
+            shape_out=own.shape_out,
+            alpha=_one(channel("tau_syn", n.a)),
+            beta=_one(channel("tau", n.b)),
+            threshold=_one(np.asarray(theta)) if n.spiking else 1.0,
+            spiking=n.spiking,
+            stride=(1, 1) if w is None else _pair(w.stride),
+            padding=(0, 0) if w is None else _pair(w.padding),
+            dilation=(1, 1) if w is None else _pair(w.dilation),
+            groups=own.groups,
+            reset="subtract" if semantics.reset == "subtract" else "zero",
         )
     except ValueError as e:
         raise graph.refuse(n.name, f"is none of our layers ({e})", "Use snnface simulate") from e

@@ -154,8 +154,8 @@ class Running:
                     rows[name].append(tuple(_plain(value, s) for value in (s, u, v)))  # type: ignore[arg-type]
         found = []
         for name in self.layers:
-            s, u, v = (np.stack(values) for values in zip(*rows[name], strict=True))
-            found.append(Layer(s > 0, u, v))
+            spikes, currents, membranes = (np.stack(values) for values in zip(*rows[name], strict=True))
+            found.append(Layer(spikes > 0, currents, membranes))
         return found
 
 

@@ -71,7 +71,7 @@ class Simulation:
                 values[name] = x.astype(np.float64)
                 continue
             sources = [self._sent if (b, name) in self.graph.late else values for b in node.before]
-            value = sum(source[b] for source, b in zip(sources, node.before, strict=True))
+            value = np.sum([source[b] for source, b in zip(sources, node.before, strict=True)], 0)
             if name in self._state:
                 traces[name] = self._state[name].advance(value)
                 value = traces[name].v if self._state[name].neurons.theta is None else traces[name].s.astype(float)

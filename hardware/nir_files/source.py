@@ -190,7 +190,8 @@ def _plain(value: Any) -> Any:
 
 def _order(where: str, nodes: dict[str, Node]) -> tuple[list[str], frozenset[tuple[str, str]]]:
     """The order in which nodes run, and the connections whose spikes arrive a step late: those that close circles."""
-    used, late = _reaching(nodes), set()
+    used = _reaching(nodes)
+    late: set[tuple[str, str]] = set()
     for name in nodes:
         if name not in used:
             raise InputError(f"{where}, node {name}", "does not lead to the output", "Connect it, or leave it out")
