@@ -117,12 +117,12 @@ def _facts(
     }
 
 
-def float_network(path: Path, semantics: str | None = None) -> Network:
-    """The float network of a checkpoint or a NIR file."""
+def float_network(path: Path, semantics: str | None = None, biases: dict[str, np.ndarray] | None = None) -> Network:
+    """The float network of a checkpoint or a NIR file; ``biases`` as for :func:`snnface.hardware.nir_files.read`."""
     if path.suffix == ".nir":
         from snnface.hardware.nir_files import read
 
-        return read(path, semantics)
+        return read(path, semantics, biases=biases)
     from snnface import checkpoint as checkpoints
 
     return checkpoints.load(path)[0].to_network()
@@ -137,13 +137,16 @@ def network_file(
     if path.suffix not in (".safetensors", ".nir"):
         yield path if mode is None else manifest.variant(path, mode)
         return
+    from snnface.hardware.nir_files.biases import with_biases
     from snnface.hardware.quantise import quantise
 
     calibration = None if data is None or Path(data).suffix == ".npy" else read_clips(data, clips)
     with tempfile.TemporaryDirectory(prefix="snnface-verify-") as folder:
         net = Path(folder) / f"{path.stem}.net"
         bits, trained = _trained(path)
-        quantised = quantise(float_network(path, semantics), calibration, mode, bits, trained)
+        biases: dict[str, np.ndarray] = {}
+        network = float_network(path, semantics, biases)
+        quantised = with_biases(quantise(network, calibration, mode, bits, trained), biases)
         manifest.save(net, quantised, {"checkpoint": str(path)})
         yield net
 

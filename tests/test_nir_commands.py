@@ -22,6 +22,7 @@ from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, cla
 from snnface.errors import InputError
 from snnface.events import by_step, pack
 from snnface.hardware import manifest, nir_files
+from snnface.hardware.lava import process
 from snnface.hardware.nir_files.readers import installed
 from snnface.hardware.verify_nir import against_reader
 from snnface.stream import Stream
@@ -239,6 +240,10 @@ def test_biases_reach_the_chip_where_it_adds_them_as_the_network_does(capsys, tm
         assert (
             command(capsys, "export", tmp_path / "n.nir", "--to", "nir", *said, "--out", tmp_path / "m.nir")[0] == 2
         )
+        if None not in process.installed().values():
+            _, answer = command(capsys, "verify", tmp_path / "n.nir", "--against", "lava", *said, "--clips", 1)
+            assert [answer[f"differing_{k}"] for k in ("spikes", "u", "v")] == [0, 0, 0]
+            assert answer["layers"][0]["spikes"] > 20
 
 
 def test_a_network_from_elsewhere_states_everything_once_written_again(capsys, foreign, tmp_path):
