@@ -12,8 +12,9 @@ from snnface.faces.curves import gauss, smoothstep
 from snnface.faces.identity import BEARDS, draw_identity
 from snnface.faces.mesh import BODY, CAVITY, EYE, HAIR, TEETH_LOW, TEETH_UP, template
 from snnface.faces.motion import State
+from snnface.faces.patches import texture_atlas
 from snnface.faces.shape import EYE_RADIUS, rest_geometry
-from snnface.faces.texture import SIZE, texture_atlas
+from snnface.faces.texture import SIZE
 
 
 class FaceModel(NamedTuple):

@@ -94,7 +94,7 @@ def draw_passer(rng: np.random.Generator, seconds: float) -> Prop:
     points = np.concatenate([flat, np.zeros((len(flat), 1))], 1)
     bright = np.where(np.arange(len(flat)) < 20, 0.9, 0.6) * rng.uniform(0.4, 1.3)
     depth, height, side = rng.uniform(-80, -35), rng.uniform(-6, 10), rng.choice((-1, 1))
-    start, whole = rng.uniform(-0.5, 0.7 * seconds), rng.uniform(1.2, 3.0)
+    start, whole = rng.uniform(-1.5, 0.6 * seconds), rng.uniform(2.0, 5.0)
 
     def path(t: np.ndarray) -> np.ndarray:
         """Steady steps from one side to the other."""
@@ -136,7 +136,9 @@ def _hand(rng: np.random.Generator, seconds: float) -> Prop:
         x, turn = -2.9 + 1.95 * k, spread * (k - 1.5)
         limbs.append(((x, -2.0), (x + np.sin(turn) * length, np.cos(turn) * length - 0.5), 0.95, 0.75))
     limbs.append(((-3.0, -6.0), (-6.2, -2.2), 1.2, 0.9))
-    points, triangles, bright = [], [], []
+    points: list[np.ndarray] = []
+    triangles: list[np.ndarray] = []
+    bright: list[np.ndarray] = []
     for k, (a, b, from_, to) in enumerate(limbs):
         first, last = np.array(a), np.array(b)
         along = (last - first) / np.linalg.norm(last - first)
@@ -153,9 +155,9 @@ def _hand(rng: np.random.Generator, seconds: float) -> Prop:
         points[-3:] = [np.concatenate([p, np.full((4, 1), 0.1 * k)], 1) for p in points[-3:]]
     flat = np.concatenate(points) * (rng.choice((-1, 1)), 1, 1)
     lean = rng.uniform(-0.9, 0.9)
-    turn = np.array([[np.cos(lean), np.sin(lean), 0], [-np.sin(lean), np.cos(lean), 0], [0, 0, 1]])
+    tilt = np.array([[np.cos(lean), np.sin(lean), 0], [-np.sin(lean), np.cos(lean), 0], [0, 0, 1]])
     touch = FACE_CENTRE + np.array([rng.uniform(-5, 5), rng.uniform(-12, -1), rng.uniform(9, 12)])
-    away = touch + 38.0 * (turn @ np.array([0.0, -1.0, 0.0])) + (0, -6, 4)
+    away = touch + 38.0 * (tilt @ np.array([0.0, -1.0, 0.0])) + (0, -6, 4)
     start, rise = rng.uniform(0.0, 0.5 * seconds), rng.uniform(0.25, 0.6)
     pulse = Pulse(start, rise, start + rise + rng.uniform(0.1, 0.8), rng.uniform(0.25, 0.6))
 
@@ -163,6 +165,6 @@ def _hand(rng: np.random.Generator, seconds: float) -> Prop:
         """Up to the face and away again."""
         return away + pulse(t)[:, None] * (touch - away)
 
-    leaning = flat @ turn.T
+    leaning = flat @ tilt.T
     order = _facing(leaning, np.concatenate(triangles))
     return Prop(leaning, order, 1.1 * np.concatenate(bright), "neck", path)

@@ -84,7 +84,7 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float | tuple
     return n / n.std()
 
 
-def _mix(base: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> None:
+def mix(base: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> None:
     """Blend ``base`` [3, H, W] with ``colour`` ([3], or [3, H, W]) by the share ``mask`` [H, W]."""
     base += (colour.reshape(3, *(colour.shape[1:] or (1, 1))) - base) * mask
 
@@ -156,7 +156,7 @@ def skin_texture(who: Identity) -> np.ndarray:
     if who.hair_length:
         ragged = y + 0.13 * noise(rng, shape, (7.0, 0.9)) + 0.14 * noise(rng, shape, 6.0)
         edge = hair_mask(who, s, ragged, (-0.35, 0.35) if who.fringe else (-0.7, 0.5))
-        _mix(img, _strands(who, rng, shape, y), edge)
+        mix(img, _strands(who, rng, shape, y), edge)
     return np.clip(img, 0.004, 1.0)
 
 
@@ -185,11 +185,11 @@ def _paint_beard(who: Identity, img: np.ndarray, rng: np.random.Generator) -> No
     sides = smoothstep(a, 6.5, 8.5) * smoothstep(-y, 3.0, 6.0) * (1 - smoothstep(a, 8.6, 10.2))
     shaved = np.clip(shaved + sides, 0, 1) * (1 - _red(who, a, d))
     grain = np.clip(0.75 + 0.3 * noise(rng, shaved.shape, 1.0), 0, 1)
-    _mix(part, (who.hair * 0.8 + who.skin * 0.1).astype(np.float32), np.clip(who.stubble * shaved * grain, 0, 0.9))
+    mix(part, (who.hair * 0.8 + who.skin * 0.1).astype(np.float32), np.clip(who.stubble * shaved * grain, 0, 0.9))
     if who.beard:
         grown = beard_mask(who, a, y + 0.14 * noise(rng, shaved.shape, (3.0, 1.2))) * (1 - _red(who, a, d))
         locks = np.clip(1 + 0.30 * noise(rng, shaved.shape, (4.0, 0.9)), 0.3, 1.8)
-        _mix(part, 0.9 * who.hair.astype(np.float32)[:, None, None] * locks, smoothstep(grown, 0.15, 0.6) * 0.95)
+        mix(part, 0.9 * who.hair.astype(np.float32)[:, None, None] * locks, smoothstep(grown, 0.15, 0.6) * 0.95)
 
 
 def _red(who: Identity, a: np.ndarray, d: np.ndarray) -> np.ndarray:
@@ -208,7 +208,7 @@ def _paint_mouth(who: Identity, img: np.ndarray, rng: np.random.Generator) -> No
     red = _red(who, a, d)
     grain = 1 + 0.06 * noise(rng, red.shape, (4.0, 1.0))
     shade = np.where(d >= 0, 0.80, 1.02 - 0.12 * np.abs(d + 0.45))
-    _mix(part, who.lips.astype(np.float32), 0.88 * red)
+    mix(part, who.lips.astype(np.float32), 0.88 * red)
     part *= np.where(red > 0.02, 1 + (grain * shade - 1) * red, 1.0)
     seam = np.clip(1 - (a / 2.72) ** 2, 0, 1) ** 0.35 * np.exp(-0.5 * (d / 0.065) ** 2)
     corner = 0.55 * gauss(a, d, (2.58, -0.02), (0.16, 0.12))
@@ -223,66 +223,10 @@ def _paint_eyes_and_nose(who: Identity, img: np.ndarray, rng: np.random.Generato
     part *= 1 - 0.88 * np.clip(1.5 * gauss(a, y, at, (0.30, 0.13)), 0, 1)
     part, a, y = _part(img, _window(-0.2, 0.4, 5.0))
     lash = smoothstep(y, -0.07, 0.02) * (1 - smoothstep(y, 0.10, 0.26)) + 0.45 * smoothstep(y, -0.13, -0.04) * (y < 0)
-    _mix(part, hair * 0.25, 0.92 * lash * np.clip(1 - ((a - EYE_S) / 1.55) ** 2, 0, 1) ** 0.3)
+    mix(part, hair * 0.25, 0.92 * lash * np.clip(1 - ((a - EYE_S) / 1.55) ** 2, 0, 1) ** 0.3)
     part, a, y = _part(img, _window(0.6, 3.6, 5.8))
     taper = smoothstep(a, 0.85, 1.5) * (1 - smoothstep(a, 4.2, 5.6))
     half = who.brow_thickness * (0.35 + 0.65 * (1 - smoothstep(a, 2.2, 5.4))) + 0.02
     brow = taper * (1 - smoothstep(np.abs(y - brow_line(who, a)) / half, 0.6, 1.25))
     brow = brow * np.clip(1 + 0.22 * noise(rng, brow.shape, (2.6, 0.8)), 0.5, 1.1)
-    _mix(part, hair * 0.55, np.clip(who.brow_density * brow, 0, 1))
-
-
-#: Colours of the frames of glasses: black, horn, metal, red, blue (linear RGB).
-_FRAMES = ((0.02, 0.02, 0.02), (0.09, 0.04, 0.02), (0.35, 0.35, 0.36), (0.20, 0.02, 0.03), (0.03, 0.05, 0.16))
-
-
-def _patches(who: Identity) -> np.ndarray:
-    """The strip float32 ``[3, SIZE, PATCH]`` beside the skin."""
-    rng = np.random.default_rng([1299709, who.number])
-    u = (np.arange(PATCH, dtype=np.float32) + 0.5) / PATCH * 2 - 1
-    x, y = u[None], -u[:, None]
-    r = np.sqrt(x**2 + y**2)
-
-    def plain(colour: np.ndarray | tuple[float, float, float]) -> np.ndarray:
-        """A patch of one colour."""
-        return np.tile(np.array(colour, np.float32)[:, None, None], (1, PATCH, PATCH))
-
-    eye, iris = plain((0.66, 0.63, 0.60)), who.iris.astype(np.float32)
-    _mix(eye, np.array((0.5, 0.25, 0.22)), 0.5 * smoothstep(np.abs(x), 0.6, 1.0))
-    _mix(eye, iris, 1 - smoothstep(r, 0.39, 0.44))
-    eye *= np.where((r < 0.42) & (r > 0.18), 1 + 0.25 * np.sin(np.arctan2(y, x) * 13 + 3 * r), 1.0)
-    _mix(eye, iris * 0.25, np.exp(-0.5 * ((r - 0.40) / 0.035) ** 2))
-    _mix(eye, np.full(3, 0.006), 1 - smoothstep(r, 0.16, 0.21))
-    _mix(eye, np.full(3, 1.0), gauss(x, y, (-0.12, 0.14), (0.06, 0.06)))
-    gaps = np.abs(np.mod(x * 4.5, 1.0) - 0.5) * 2
-    teeth = plain((0.72, 0.68, 0.58)) * (1 - 0.45 * smoothstep(gaps, 0.80, 1.0) - 0.15 * np.abs(y) - 0.45 * x**2)
-    inside = plain((0.030, 0.010, 0.010))
-    _mix(inside, np.array((0.30, 0.09, 0.09)), np.clip(1.2 * gauss(x, y, (0, -0.62), (0.45, 0.32)), 0, 1))
-    shape = (PATCH, PATCH)
-    patches = {
-        "eye": eye,
-        "teeth": teeth,
-        "dark": inside,
-        "cloth": plain(who.cloth) * (1 + 0.08 * noise(rng, shape, 1.0)),
-        "hair": plain(who.hair) * np.clip(1 + 0.3 * noise(rng, shape, (9.0, 1.0)), 0.3, 2),
-        "neck": plain(who.skin) * (1 + 0.03 * noise(rng, shape, 4.0)),
-        "ear": _ear(who, x, y),
-        "frame": plain(_FRAMES[who.number % len(_FRAMES)]),
-    }
-    strip = np.zeros((3, SIZE, PATCH), np.float32)
-    strip[:, : len(PATCHES) * PATCH] = np.concatenate([patches[name] for name in PATCHES], 1)
-    return np.clip(strip, 0.004, 1.0)
-
-
-def _ear(who: Identity, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The shell of the ear ``[3, PATCH, PATCH]``, x from the head to the rim, y up: dark hollow, bright ridges."""
-    shade = 1 - 0.62 * np.clip(gauss(x, y, (-0.42, -0.12), (0.30, 0.30)) * 1.2, 0, 1)
-    groove = np.exp(-0.5 * ((np.hypot(x + 0.65, 0.95 * y) - 1.12) / 0.09) ** 2) * smoothstep(y, -0.6, 0.0)
-    fork = line(x, y, [(0.05, -0.55), (0.18, 0.05), (-0.25, 0.55)], 0.10)
-    shade *= (1 - 0.42 * groove) * (1 + 0.15 * fork) * (1 - 0.3 * smoothstep(-x, 0.75, 1.0) * (y > 0.2))
-    return np.asarray((who.skin * (1.0, 0.88, 0.86)).astype(np.float32)[:, None, None] * shade.astype(np.float32))
-
-
-def texture_atlas(who: Identity) -> np.ndarray:
-    """float32 ``[3, 512, 576]``: the skin and, right of it, the patches."""
-    return np.concatenate([skin_texture(who), _patches(who)], 2)
+    mix(part, hair * 0.55, np.clip(who.brow_density * brow, 0, 1))
