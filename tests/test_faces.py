@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from snnface.errors import InputError
-from snnface.faces import COEFFICIENT_NAMES, ClipSpec, FaceClip, render, scene, shape
+from snnface.faces import COEFFICIENT_NAMES, ClipSpec, FaceClip, images, render, scene, shape
 from snnface.faces.actions import CHANNEL_INDEX, CHANNELS
 from snnface.faces.landmarks import landmark_vertices
 from snnface.faces.mesh import template
@@ -274,9 +274,9 @@ def test_a_sample_shows_the_nearest_triangle_that_holds_it(seed: int, samples: i
 @pytest.mark.parametrize("n", [2, 3])
 def test_pixels_gather_their_samples_and_a_little_of_their_neighbours(n: int) -> None:
     random = np.random.default_rng(n).random((4 * n, 5 * n, 3)).astype(np.float32)
-    out, weights = np.empty((4, 5, 3), np.float32), render.window(n)
+    out, weights = np.empty((4, 5, 3), np.float32), images.window(n)
     row = np.empty(3 * (5 * n + len(weights) - n), np.float32)
-    render.gather(random.reshape(4 * n, -1), n, weights, np.float32(0.25), row, out)
+    images.gather(random.reshape(4 * n, -1), n, weights, np.float32(0.25), row, out)
     edge = (len(weights) - n) // 2
     padded = np.pad(random, ((edge, edge), (edge, edge), (0, 0)), "edge")
     for y, x in np.ndindex(4, 5):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from snnface.faces import render
+from snnface.faces import images, render
 from snnface.faces.person import Person
 from snnface.faces.scene import Scene, draw_background
 from snnface.faces.stage import Stage
@@ -52,7 +52,7 @@ class Canvas:
         self.owner = np.empty(self.depth.shape, np.int32)
         self.slant = render.slants(max(self.depth.shape))
         self.planes = np.empty((len(self.triangles), 11), np.float32)
-        self.window = render.window(n)
+        self.window = images.window(n)
         self.image = np.empty((rows, cols, 3), np.float32)
         self.row = np.empty(3 * (cols + len(self.window) - n), np.float32)
 
@@ -63,7 +63,7 @@ class Canvas:
         """
         k, p, n, mesh, v = self.layers, self.p, self.samples, self.person.mesh, len(self.p)
         amount = pose.channels[i, self.channels]
-        render.wrinkle(self.base, k.patches, k.boxes, k.starts, amount, self.touched, self.texture)
+        images.wrinkle(self.base, k.patches, k.boxes, k.starts, amount, self.touched, self.texture)
         self.person.place(pose, i, camera, p, self.screen[:v])
         render.find_normals(p, mesh.smooth, self.normals)
         self.normals[mesh.copies] = self.normals[mesh.originals]
@@ -78,8 +78,8 @@ class Canvas:
         render.find_visible(*seen, n, self.slant, self.planes, self.depth, self.owner)
         if self.edge:
             right, down = self.edge - drift[i] * self.reach
-            render.slide(self.wide, down, right, self.back)
+            images.slide(self.wide, down, right, self.back)
         render.paint(self.owner, self.planes, self.slant, self.texture, self.back, self.image)
         out = np.empty(self.shape, np.float32)
-        render.gather(self.image.reshape(len(self.image), -1), n, self.window, STRAY_LIGHT, self.row, out)
+        images.gather(self.image.reshape(len(self.image), -1), n, self.window, STRAY_LIGHT, self.row, out)
         return out

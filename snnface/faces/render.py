@@ -14,12 +14,12 @@ from typing import Any
 import numba
 import numpy as np
 
-_JIT: dict[str, Any] = {"cache": True, "fastmath": True, "nogil": True, "error_model": "numpy"}
+JIT: dict[str, Any] = {"cache": True, "fastmath": True, "nogil": True, "error_model": "numpy"}
 #: Samples that :func:`find_visible` tests at once: a loop of this fixed length becomes vector instructions.
 LANES = 16
 
 
-@numba.njit(**_JIT)
+@numba.njit(**JIT)
 def deform(model, amount, jaw_turn, travel, out):  # type: ignore[no-untyped-def]
     """Move the vertices of the :class:`~snnface.faces.model.FaceModel` into ``out`` [V, 3]: fields, jaw, lids, then
     lids pushed in front of the eyeballs (and their inner rims ``model.fold`` cm behind).
@@ -55,7 +55,7 @@ def deform(model, amount, jaw_turn, travel, out):  # type: ignore[no-untyped-def
             out[v, 2] = ball + np.float32(0.5) * (gap + np.sqrt(gap * gap + np.float32(0.02))) - fold[v]
 
 
-@numba.njit(**_JIT)
+@numba.njit(**JIT)
 def project(p, follow, head, body, camera, out):  # type: ignore[no-untyped-def]
     """Perspective: ``p`` [V, 3] → ``out`` [V, 3] (x and y in pixels, 1/distance).
 
@@ -77,7 +77,7 @@ def project(p, follow, head, body, camera, out):  # type: ignore[no-untyped-def]
         out[v, 2] = inv
 
 
-@numba.njit(**_JIT)
+@numba.njit(**JIT)
 def place(model, pose, i, camera, p, screen):  # type: ignore[no-untyped-def]
     """Vertices of moment ``i`` of the :class:`~snnface.faces.pose.Pose`: ``p`` [V, 3] in the head's frame (cm) and
     ``screen`` [V, 3] as of :func:`project`."""
@@ -85,7 +85,7 @@ def place(model, pose, i, camera, p, screen):  # type: ignore[no-untyped-def]
     project(p, model.follow, pose.head[i], pose.body[i], camera, screen)
 
 
-@numba.njit(**_JIT)
+@numba.njit(**JIT)
 def travelled(model, pose, camera):  # type: ignore[no-untyped-def]
     """float32 ``[F - 1]``: by how much (pixels) any vertex moves in x or y from each moment to the next."""
     moved = np.zeros(pose.channels.shape[0] - 1, np.float32)
@@ -99,7 +99,7 @@ def travelled(model, pose, camera):  # type: ignore[no-untyped-def]
     return moved
 
 
-@numba.njit(**_JIT)
+@numba.njit(**JIT)
 def find_normals(p, triangles, normals):  # type: ignore[no-untyped-def]
     """Unit normals [V, 3] of the vertices ``p`` that ``triangles`` [T, 3] share."""
     normals[:] = 0.0
@@ -118,7 +118,7 @@ def find_normals(p, triangles, normals):  # type: ignore[no-untyped-def]
         normals[v, 0], normals[v, 1], normals[v, 2] = x * s, y * s, z * s
 
 
-@numba.njit(**_JIT)
+@numba.njit(**JIT)
 def shade_vertices(normals, occlusion, light, shade):  # type: ignore[no-untyped-def]
     """Brightness [V] of vertices with ``normals`` [V, 3].
 
@@ -133,7 +133,7 @@ def shade_vertices(normals, occlusion, light, shade):  # type: ignore[no-untyped
         shade[v] = occlusion[v] * (lit + light[3] * max(key, np.float32(0.0)))
 
 
-@numba.njit(**_JIT)
+@numba.njit(**JIT)
 def shade_eyes(p, eye_vertex, eye_of, upper, shade):  # type: ignore[no-untyped-def]
     """Darken the eyeballs [indices ``eye_vertex``] under the upper lid, at height ``upper`` [2] (cm)."""
     for i in range(eye_vertex.shape[0]):
@@ -149,7 +149,7 @@ def slants(length: int) -> np.ndarray:
     return np.resize(order, length)
 
 
-@numba.njit(**_JIT)
+@numba.njit(**JIT)
 def find_visible(screen, triangles, uv, shade, samples, slant, planes, depth, owner):  # type: ignore[no-untyped-def]
     """Which triangle each of the ``samples`` × ``samples`` points a pixel shows: ``owner`` int32
     [H·n, W·n + LANES], -1 for none; the last LANES columns are room to work in.
@@ -208,7 +208,7 @@ def find_visible(screen, triangles, uv, shade, samples, slant, planes, depth, ow
                     owner[y, x + k] = np.int32(i) if wins else old
 
 
-@numba.njit(**_JIT)
+@numba.njit(**JIT)
 def paint(owner, planes, slant, texture, back, image):  # type: ignore[no-untyped-def]
     """Colour the samples ``image`` [H·n, W·n, 3]: ``texture`` [Ht, Wt, 3] times brightness where a triangle owns
     them, the background ``back`` elsewhere."""
@@ -236,89 +236,3 @@ def paint(owner, planes, slant, texture, back, image):  # type: ignore[no-untype
             for k in range(3):
                 top = w00 * texture[iv, iu, k] + w01 * texture[iv, iu + 1, k]
                 image[y, x, k] = top + w10 * texture[iv + 1, iu, k] + w11 * texture[iv + 1, iu + 1, k]
-
-
-@numba.njit(**_JIT)
-def slide(wide, down, right, out):  # type: ignore[no-untyped-def]
-    """``out`` [R, C, 3]: the part of ``wide`` (larger) that starts ``down`` rows and ``right`` columns in it; these
-    need not be whole."""
-    r0, c0 = int(down), int(right)
-    fy, fx = np.float32(down - r0), np.float32(right - c0)
-    for y in range(out.shape[0]):
-        for x in range(out.shape[1]):
-            for k in range(3):
-                a, b = wide[r0 + y, c0 + x, k], wide[r0 + y, c0 + x + 1, k]
-                c, d = wide[r0 + y + 1, c0 + x, k], wide[r0 + y + 1, c0 + x + 1, k]
-                top, low = a + fx * (b - a), c + fx * (d - c)
-                out[y, x, k] = top + fy * (low - top)
-
-
-@numba.njit(**_JIT)
-def gather(image, n, weights, stray, row, out):  # type: ignore[no-untyped-def]
-    """Average samples ``image`` [H·n, W·n · 3] into pixels ``out`` [H, W, 3] with the separable window ``weights``
-    [m], centred on the pixel, and add ``stray``; ``row`` [(W·n + m - n) · 3] is room to work in."""
-    rows, width = image.shape
-    m = weights.shape[0]
-    edge = (m - n) // 2
-    inner = row[3 * edge : 3 * edge + width]
-    for y in range(out.shape[0]):
-        inner[:] = 0.0
-        for k in range(m):
-            samples, w = image[min(max(y * n - edge + k, 0), rows - 1)], weights[k]
-            for x in range(width):
-                inner[x] += w * samples[x]
-        # The window reaches over the edges of the picture: their samples go on.
-        for k in range(3 * edge):
-            row[k] = inner[k % 3]
-            row[3 * edge + width + k] = inner[width - 3 + k % 3]
-        for x in range(out.shape[1]):
-            for c in range(3):
-                total = stray
-                for k in range(m):
-                    total += weights[k] * row[3 * (x * n + k) + c]
-                out[y, x, c] = total
-
-
-@numba.njit(**_JIT)
-def wrinkle(base, patches, boxes, starts, amount, touched, out):  # type: ignore[no-untyped-def]
-    """Set ``out`` to the texture ``base`` [Ht, Wt, 3] darkened or brightened by the layers that are at work.
-
-    Layer i covers the box (row0, row1, col0, col1) and lies at ``starts[i]`` in the flat ``patches``; it multiplies
-    the texture by ``1 + amount[i] · patch``. ``touched`` [layers] remembers what the last call changed.
-    """
-    for i in range(boxes.shape[0]):
-        if touched[i] or amount[i] != 0.0:
-            r0, r1, c0, c1 = boxes[i]
-            out[r0:r1, c0:c1] = base[r0:r1, c0:c1]
-    for i in range(boxes.shape[0]):
-        touched[i] = amount[i] != 0.0
-        if touched[i]:
-            r0, r1, c0, c1 = boxes[i]
-            k = starts[i]
-            for r in range(r0, r1):
-                for c in range(c0, c1):
-                    g = max(np.float32(1.0) + amount[i] * patches[k], np.float32(0.15))
-                    k += 1
-                    for ch in range(out.shape[2]):
-                        out[r, c, ch] *= g
-
-
-@numba.njit(**_JIT)
-def add_clouds(rows, cells, cols, out):  # type: ignore[no-untyped-def]
-    """Add ``rows @ cells @ cols.T`` to ``out`` [R, C]. Few numbers: threads of a matrix library would only wait."""
-    across = np.zeros((cells.shape[1], cols.shape[0]), np.float32)
-    for k in range(cells.shape[0]):
-        for m in range(cells.shape[1]):
-            for x in range(cols.shape[0]):
-                across[k, x] += cells[k, m] * cols[x, m]
-    for y in range(rows.shape[0]):
-        for k in range(rows.shape[1]):
-            for x in range(cols.shape[0]):
-                out[y, x] += rows[y, k] * across[k, x]
-
-
-def window(n: int) -> np.ndarray:
-    """Weights of ``n + 2 (n // 2)`` samples a side that sum to 1: a box of a pixel with shoulders half as high."""
-    weights = np.full(n + 2 * (n // 2), 0.5)
-    weights[n // 2 : n // 2 + n] = 1.0
-    return (weights / weights.sum()).astype(np.float32)

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from snnface.faces.render import add_clouds
+from snnface.faces.images import add_clouds
 
 #: The face from chin to hairline (cm), the share of the picture's height it fills, and its middle.
 FACE_HEIGHT, FACE_SHARE = 18.5, 0.80

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from snnface.faces.render import _JIT, project
+from snnface.faces.render import JIT, project
 
 
 class LinearModel(NamedTuple):
@@ -39,7 +39,7 @@ class LinearModel(NamedTuple):
         return self._replace(start=start, vertex=number[self.vertex[kept]], delta=self.delta[kept], **cut)
 
 
-@numba.njit(**_JIT)
+@numba.njit(**JIT)
 def place(model, pose, i, camera, p, screen):  # type: ignore[no-untyped-def]
     """Vertices of moment ``i``: ``p`` [V, 3] in the head's frame (cm) and ``screen`` [V, 3] as of
     :func:`snnface.faces.render.project`. Lids that would cut into an eyeball are pushed in front of it."""
@@ -62,7 +62,7 @@ def place(model, pose, i, camera, p, screen):  # type: ignore[no-untyped-def]
     project(p, model.follow, pose.head[i], pose.body[i], camera, screen)
 
 
-@numba.njit(**_JIT)
+@numba.njit(**JIT)
 def travelled(model, pose, camera):  # type: ignore[no-untyped-def]
     """float32 ``[F - 1]``: by how much (pixels) any vertex moves in x or y from each moment to the next."""
     moved = np.zeros(pose.channels.shape[0] - 1, np.float32)
