@@ -224,6 +224,9 @@ def test_points_of_wflw_are_those_of_ibug_and_lie_between_them() -> None:
     for pupil, lids in ((96, slice(60, 68)), (97, slice(68, 76))):
         assert (many[:, pupil, 0] > many[:, lids, 0].min(1)).all()
         assert (many[:, pupil, 0] < many[:, lids, 0].max(1)).all()
+    seen, seen98 = labels["visible"], labels["visible98"]
+    assert np.array_equal(seen98[:, [*range(38, 42), *range(47, 51)]], seen[:, [21, 20, 19, 18, 22, 23, 24, 25]])
+    assert np.array_equal(seen98[:, 76:96], seen[:, 48:68])
     mirror = np.array(LANDMARK_MIRROR_98)
     assert np.array_equal(mirror[mirror], np.arange(98))
     assert [mirror[k] for k in LANDMARKS_5_OF_98] == [97, 96, 54, 82, 76]
