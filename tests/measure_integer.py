@@ -2,9 +2,9 @@
 
 python tests/measure_integer.py out/demo/model.net out/demo/test.h5
 
-``stream``: events in, answers out, tick by tick (snnface run); ``simulator``: the engine under snnface simulate, in its
-blocks of 64 steps, no traces written; ``numpy``: the reference, and ``lava``: real Lava, both on the first steps of one
-clip, the start of Lava's processes included. Milliseconds a step, of the former two the medians over the rounds.
+``stream``: events in, answers out, tick by tick (snnface run); ``simulator``: the engine under snnface simulate, in
+its blocks of 64 steps, no traces written; ``numpy``: the reference, and ``lava``: real Lava, both on the first steps
+of one clip, the start of Lava's processes included. Milliseconds a step; of the former two, medians over the rounds.
 """
 
 from __future__ import annotations
