@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,18 @@ AXES = {
     "width": "times the channels and features",
     "size": "pixels along the longer side of the picture",
     "step": "length of a step, µs",
-    "rate": "weight of the spike-rate penalty",
+    "rate": "spikes a neuron and step above which they cost in training, with the recipe's weight, or 10",
     "bits": "bits of a weight in quantisation-aware training; 0: plain numbers",
 }
+_LABELS: dict[str, Callable[[float], str]] = {
+    "width": lambda v: f"width ×{v:g}",
+    "size": lambda v: f"{v:g} pixels",
+    "step": lambda v: f"step {v / 1000:g} ms",
+    "rate": lambda v: f"rate {v:g}",
+    "bits": lambda v: f"{v:g} bits" if v else "plain weights",
+}
+#: Weight of the rate penalty where the recipe has none.
+RATE_WEIGHT = 10.0
 #: Axes that leave every weight's shape as it is, so that a network can be fine-tuned along them.
 SAME_WEIGHTS = ("step", "rate", "bits")
 
@@ -60,9 +69,9 @@ def parse_axes(given: Sequence[str]) -> dict[str, list[float]]:
 
 
 def default_axes(recipe: Recipe, longer_side: int) -> dict[str, list[float]]:
-    """Half and three quarters of the width, half the resolution, twice and half the step, a penalty, 4 and 8 bits."""
+    """Less width, half the resolution, half and twice the step, fewer spikes, 8 and 4 bits, where it allows them."""
     step = recipe.network.step_us
-    axes: dict[str, list[float]] = {"width": [0.5, 0.75], "step": [step / 2, step * 2], "rate": [1.0]}
+    axes: dict[str, list[float]] = {"width": [0.5, 0.75], "step": [step / 2, step * 2], "rate": [0.02, 0.01]}
     if recipe.teacher is None and longer_side >= 32:
         axes["size"] = [longer_side // 2]
     if recipe.network.input_mode != "exact" and recipe.network.reset == "zero":
@@ -97,7 +106,7 @@ def without_teacher(recipe: Recipe) -> Recipe:
 
 
 def _member(recipe: Recipe, changes: Mapping[str, float]) -> Member:
-    label = ", ".join(f"{axis} {value:g}" for axis, value in changes.items()) or "the recipe"
+    label = ", ".join(_LABELS[axis](value) for axis, value in changes.items()) or "the recipe"
     content = recipe.model_dump()
     try:
         for axis, value in changes.items():
@@ -120,7 +129,7 @@ def _apply(content: dict[str, Any], recipe: Recipe, axis: str, value: float) -> 
     elif axis == "step":
         network["step_us"] = round(value)
     elif axis == "rate":
-        content["losses"]["rate"] = value
+        content["losses"] |= {"rate": recipe.losses.rate or RATE_WEIGHT, "rate_target": value}
     elif axis == "bits":
         quantise = (recipe.quantise or Quantise()).model_dump()
         content["quantise"] = {**quantise, "bits": round(value)} if value else None

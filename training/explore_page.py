@@ -26,12 +26,13 @@ STYLE = """
 .plot .point.on { fill-opacity: 1; }
 .plot .front { fill: none; stroke: var(--quiet); stroke-width: 1.4; stroke-dasharray: 5 4; }
 .plot .over { fill: var(--bad); opacity: .07; } .plot .budget { stroke: var(--bad); stroke-dasharray: 3 3; }
-.plot .label { font-size: 11px; } .plot .cnnline { stroke: var(--b); stroke-dasharray: 2 3; }
+.plot .label { font-size: 11px; paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
+.plot .cnnline { stroke: var(--b); stroke-dasharray: 2 3; }
 .keys { list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1.3rem; padding: 0; font-size: .92rem; }
 .keys i { display: inline-block; width: .8em; height: .8em; border-radius: 50%; background: var(--c);
   margin-right: .4em; }
 .on-front { font-weight: 650; } .no { color: var(--bad); } .yes { color: var(--good); }
-section { padding: 2.2rem 0 1rem; }
+section { padding: 2.2rem 0 1rem; } h1 { max-width: none; }
 """
 
 

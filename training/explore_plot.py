@@ -34,7 +34,8 @@ def plot(
     rules = {k: v for p in shown for k, v in p.get("baselines", {}).items() if k != "matched"} if log else {}
     x = _Axis([p[cost] for p in shown] + ([budget] if budget else []) + list(rules.values()), log)
     top = max(p[measure] for p in shown)
-    high = max(0.05, math.ceil(top * 22) / 20)
+    rise = 0.1 if top > 0.25 else 0.05
+    high = rise * max(1, math.ceil(top * 1.06 / rise))
     span_x, span_y = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
     def place(p: Mapping[str, Any]) -> tuple[float, float]:
@@ -47,10 +48,10 @@ def plot(
         body.append(
             f'<text class="tick mid" x="{at:.1f}" y="{_TOP + span_y + 16}">{escape(_short(text, tick))}</text>'
         )
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        at = _TOP + span_y * (1 - share)
+    for k in range(round(high / rise) + 1):
+        at = _TOP + span_y * (1 - k * rise / high)
         body.append(f'<line class="rule" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        body.append(f'<text class="tick end" x="{_LEFT - 7}" y="{at + 4:.1f}">{percent(share * high, 0)}</text>')
+        body.append(f'<text class="tick end" x="{_LEFT - 7}" y="{at + 4:.1f}">{percent(k * rise, 0)}</text>')
     if budget is not None:
         at = _LEFT + span_x * min(x.share(budget), 1)
         body.append(
@@ -119,15 +120,15 @@ def _point(p: Mapping[str, Any], x: float, y: float, on: bool, measure: str, cos
 
 
 def _labels(items: Sequence[tuple[str, float, float]]) -> str:
-    """Names beside their points, moved down where they would lie on another's."""
+    """Names above their points, moved up where they would lie on another's."""
     placed: list[tuple[float, float, float]] = []
     out = []
-    for name, x, y in sorted(items, key=lambda item: item[2]):
+    for name, x, y in sorted(items, key=lambda item: -item[2]):
         width = len(name) * 6.0
-        left = x + 10 if x + 10 + width < _WIDTH else x - 10 - width
-        at = y + 4
+        left = min(max(x - width / 2, _LEFT + 2), _WIDTH - _RIGHT - width)
+        at = y - 10
         while any(abs(at - other) < 12 and left < end and start < left + width for start, end, other in placed):
-            at += 12
+            at -= 12
         placed.append((left, left + width, at))
         out.append(f'<text class="label" x="{left:.1f}" y="{at:.1f}">{escape(name)}</text>')
     return "".join(out)
