@@ -28,8 +28,8 @@ from snnface.network import Network
 
 #: Importers hold float32 parameters: states within this, times the larger of 1 and the largest, count as equal.
 TOLERANCE = 1e-5
-#: Steps and density of the random input where no data is given.
-_STEPS, _DENSITY = 64, 0.1
+#: Density of the random input where no data is given.
+_DENSITY = 0.1
 
 
 def against_reader(
@@ -41,16 +41,17 @@ def against_reader(
     dt: float | None = None,
     seed: int = 0,
     single: bool = False,
+    steps: int = 64,
 ) -> tuple[dict[str, Any], list[str]]:
     """Compare our simulation of a NIR file with ``reader``'s ("snntorch", "norse", "spikingjelly").
 
-    ``data``: a data set (files that snnface wrote), a float array ``[T, *input_shape]`` (.npy) or None for random
-    spikes. Every clip starts at rest. ``single``: the other library computes in float32, as it does by itself.
-    Raises :class:`InputError` where the reader is absent or cannot read the file.
+    ``data``: a data set (files that snnface wrote), a float array ``[T, *input_shape]`` (.npy) or None for
+    ``steps`` of random spikes. Every clip starts at rest. ``single``: the other library computes in float32, as it
+    does by itself. Raises :class:`InputError` where the reader is absent or cannot read the file.
     """
     found = versions(reader)
     graph, stated = open_graph(path, semantics, dt)
-    x, source = _input(graph, stated, data, clips, seed)
+    x, source = _input(graph, stated, data, clips, steps, seed)
     ours = Simulation(graph, stated)
     neurons = ours.neurons
     rows = [new_row(name.removesuffix(NEURON), n.spiking, int(np.prod(n.shape))) for name, n in neurons.items()]
@@ -58,12 +59,12 @@ def against_reader(
     for number, clip in enumerate(x):
         ours, theirs = Simulation(graph, stated), Running(reader, path, list(neurons), stated.step, dtype)
         for block in blocks(clip):
-            steps = number * len(clip) + np.arange(block.start, block.stop)
+            at = number * len(clip) + np.arange(block.start, block.stop)
             pairs = zip(ours.advance(clip[block]), theirs.advance(clip[block]), strict=False)
             for row, n, (a, b) in zip(rows, neurons.values(), pairs, strict=False):
                 about = {} if n.theta is None else {"threshold": float(n.theta.max())}
                 u = None if np.isnan(b.u).any() else b.u
-                tally(row, steps, steps, a, (b.s, u, b.v), TOLERANCE, **about)
+                tally(row, at, at, a, (b.s, u, b.v), TOLERANCE, **about)
     return certificate(
         {
             "against": f"nir:{reader}",
@@ -90,11 +91,13 @@ def against_reader(
     )
 
 
-def _input(graph: Graph, stated: Semantics, data: str | Path | None, clips: int, seed: int) -> tuple[np.ndarray, str]:
+def _input(
+    graph: Graph, stated: Semantics, data: str | Path | None, clips: int, steps: int, seed: int
+) -> tuple[np.ndarray, str]:
     """Input of N clips ``[N, T, *input_shape]`` and where it comes from."""
     if data is None:
         rng = np.random.default_rng(seed)
-        spikes = rng.random((clips, _STEPS, *graph.input_shape)) < _DENSITY
+        spikes = rng.random((clips, steps, *graph.input_shape)) < _DENSITY
         return spikes.astype(np.float64), f"random spikes, seed {seed}"
     if Path(data).suffix == ".npy":
         return read_input(data, graph.input_shape)[None].astype(np.float64), str(data)

@@ -92,7 +92,7 @@ def test_importers_make_the_same_spikes(path, x, reader):
 @pytest.mark.parametrize("plain", [network(1, per_channel=True), small_networks.network("unary")])
 def test_channels_of_their_own_and_odd_kernels_too(tmp_path, reader, plain):
     nir_files.write(tmp_path / "n.nir", plain)
-    x = spikes(80, shape=plain.input_shape)
+    x = spikes(40, shape=plain.input_shape)
     ours = Simulation(*nir_files.open_graph(tmp_path / "n.nir"))
     theirs = Running(reader, tmp_path / "n.nir", list(ours.neurons), 1e-4, torch.float32).advance(x)
     wanted, _ = run(plain, x)
@@ -307,7 +307,7 @@ def euler(node, x: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
     return s, v
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.booleans(), st.sampled_from([1e-4, 1e-3, 2e-3]))
 def test_neurons_are_forward_euler_of_nirs_equations(seed, cuba, dt):
     rng = np.random.default_rng(seed)

@@ -13,8 +13,8 @@ from snnface.hardware.nir_files.readers import installed
 from snnface.hardware.nir_files.write import DT, notes, refusals, write, written
 from snnface.network import Network
 
-#: Clips of random spikes on which an export is compared.
-_CLIPS = 1
+#: Steps of random spikes on which an export is compared.
+_STEPS = 32
 
 
 def export_nir(out: Path, network: Network, source: Path) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _certificates(out: Path) -> dict[str, dict[str, Any]]:
     found = {}
     for reader in installed():
         try:
-            certificate, _ = against_reader(out, reader, clips=_CLIPS)
+            certificate, _ = against_reader(out, reader, clips=1, steps=_STEPS)
             found[reader] = certificate | {"network": out.name}
         except InputError as e:
             found[reader] = {"against": f"nir:{reader}", "passed": False, "found": [f"{e.where} {e.what}"]}
