@@ -107,6 +107,10 @@ def test_pilotnet_on_loihi_2_beside_its_measurement():
     assert pilotnet.compare()["synops_an_inference"] == pytest.approx(48_563_380 / 24 * 16 * 1.5, rel=0.02)
 
 
+def test_the_chip_s_text_states_the_distance_from_the_measurement():
+    assert f"{pilotnet.compare()['energy_factor']:.2f} times the dynamic energy" in load_chip("loihi2").model
+
+
 def test_pilotnet_has_the_shapes_that_the_tutorial_prints():
     shapes = [layer.shape_out for layer in pilotnet.network().layers]
     assert shapes[:5] == [(24, 32, 99), (36, 15, 49), (48, 7, 24), (64, 4, 22), (64, 2, 20)]
