@@ -13,7 +13,7 @@ from snnface.faces.curves import smoothstep
 from snnface.faces.landmarks import facing_points
 from snnface.faces.linear.bases import Bases
 from snnface.faces.linear.contour import contour_rows
-from snnface.faces.linear.unroll import frame_of, off_the_seam, on_template
+from snnface.faces.linear.unroll import frame_of, off_the_lashes, off_the_seam, on_template
 from snnface.faces.marks98 import BROW_LOW
 from snnface.faces.mesh import MOUTH_Y
 from snnface.faces.person import Mesh
@@ -199,7 +199,7 @@ def _cut(triangles: np.ndarray, surfaces: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _texture_places(s: np.ndarray, y: np.ndarray, lower: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    uv = skin_place(s, off_the_seam(s, y, lower))
+    uv = skin_place(s, off_the_lashes(s, off_the_seam(s, y, lower)))
     x, h = np.clip(s / 20, -1, 1), np.clip((y + 7) / 15, -1, 1)
     uv[kind == PLAIN] = patch_place("neck", x, h)[kind == PLAIN]
     uv[kind == CLOTH] = patch_place("cloth", x, h)[kind == CLOTH]

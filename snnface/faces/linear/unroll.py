@@ -11,7 +11,7 @@ from snnface.errors import InputError
 from snnface.faces.identity import SHAPE_MODES, draw_identity
 from snnface.faces.landmarks import landmark_vertices, positions
 from snnface.faces.linear.bases import Bases
-from snnface.faces.mesh import ARC, MOUTH_Y, template
+from snnface.faces.mesh import ARC, EYE_S, MOUTH_Y, template
 from snnface.faces.scene import FACE_CENTRE, FACE_HEIGHT
 from snnface.faces.shape import rest_geometry
 
@@ -92,3 +92,15 @@ def off_the_seam(s: np.ndarray, y: np.ndarray, lower: np.ndarray) -> np.ndarray:
     near = (np.abs(s) < 2.3) & (np.abs(y - MOUTH_Y) < 0.9)
     apart = np.where(lower > 0.5, np.minimum(y, MOUTH_Y - 0.1), np.maximum(y, MOUTH_Y + 0.1))
     return np.where(near, apart, y)
+
+
+def off_the_lashes(s: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Heights ``y`` [N] of the template with the skin of open upper lids spread over that of closed ones.
+
+    A model at rest has its eyes open: what unfolds when they close lies so near the lids' margin that all of it would
+    be painted as lashes.
+    """
+    a, fold = np.abs(s), 0.9
+    near = np.clip(1 - ((a - EYE_S) / 1.7) ** 2, 0, 1) ** 0.5 * ((y > 0) & (y < fold))
+    spread = fold * (np.clip(y, 0, fold) / fold) ** 0.5
+    return y + near * (spread - y)
