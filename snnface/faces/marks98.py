@@ -58,7 +58,7 @@ def _weights() -> np.ndarray:
 
 
 _W = _weights()
-#: The point of the 68 scheme whose skin says whether one of the 98 faces the camera: for brows' lower edges the upper.
+#: The point of the 68 scheme whose skin says whether one of the 98 faces the camera: for lower edges the upper ones.
 NEAREST = _W[:, :68].argmax(1)
 NEAREST[[38, 39, 40, 41, 47, 48, 49, 50]] = 21, 20, 19, 18, 22, 23, 24, 25
 
