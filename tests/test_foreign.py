@@ -5,6 +5,7 @@ The recordings are made by tests/record_golden.py and tests/lava_random.py.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
@@ -14,6 +15,7 @@ import slayer_networks
 from hypothesis import HealthCheck, given, settings
 from random_networks import cases
 
+from snnface import cli
 from snnface.hardware import golden
 from snnface.hardware.certificate import Recording, compare
 from snnface.hardware.fixed_point import Simulator
@@ -66,7 +68,7 @@ def test_the_recorded_overflows_leave_24_and_32_bits():
 
 
 @given(cases(steps=12))
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 def test_random_networks_come_back_and_run_alike_in_both_simulators(tmp_path_factory, case):
     path = tmp_path_factory.mktemp("random") / "a.net"
     write_net(path, case.network)
@@ -79,6 +81,24 @@ def test_random_networks_come_back_and_run_alike_in_both_simulators(tmp_path_fac
     for a, b in zip(theirs, ours, strict=True):
         for name in "suv":
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+def test_simulate_takes_the_input_shape_from_the_array_and_tells_warnings(tmp_path, capsys):
+    stored = golden.load(GOLDEN / "slayer-layers.unary.golden.h5")
+    net, traces = tmp_path / "a.net", tmp_path / "t.h5"
+    net.write_bytes((GOLDEN / "slayer-layers.net").read_bytes())
+    with h5py.File(net, "r+") as f:
+        f["layer/0/neuron/refDelay"][...] = 4
+    np.save(tmp_path / "x.npy", stored.input)
+    arguments = ["simulate", str(net), str(tmp_path / "x.npy"), "--out", str(traces), "--reset-interval", "10"]
+    with pytest.raises(SystemExit) as end:
+        cli.main([*arguments, "--json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert not end.value.code
+    assert answer["spikes"] == [int(s.sum()) for s in stored.recording.s]
+    (warning,) = answer["warnings"]
+    assert "layer/0" in warning
+    assert "refDelay" in warning
 
 
 @pytest.fixture(params=slayer_networks.NAMES)

@@ -278,6 +278,19 @@ def test_dense_weights_that_lava_changes_are_known(tmp_path):
 
 
 @needs_lava
+def test_many_runs_go_on_where_one_fails(tmp_path):
+    (tmp_path / "broken.net").write_bytes(b"no network")
+    x = np.zeros((3, 2, 12, 16), np.int32)
+    nets = GOLDEN / "conv.net", tmp_path / "broken.net", GOLDEN / "conv.unary.net"
+    before = children()
+    answers = list(process.run_many([process.Run(net, x, [0, 2], False) for net in nets], 120))
+    assert [recording is None for recording, _ in answers] == [False, True, False]
+    assert [recording.u[0].shape for recording, _ in answers if recording] == [(2, 6, 6, 8)] * 2
+    assert answers[1][1]["error"]
+    assert children() <= before
+
+
+@needs_lava
 def test_a_failing_run_ends_with_one_error_and_leaves_no_process(tmp_path):
     (tmp_path / "broken.net").write_bytes(b"no network")
     before = children()
