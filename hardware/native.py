@@ -11,6 +11,7 @@ import math
 import weakref
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -173,7 +174,7 @@ def _wires(weight: np.ndarray, delay: np.ndarray, keep: list[np.ndarray]) -> _Wi
     return _Wires(streams.address(first, np.int64, keep), *places, weight.shape[1], int(delay.max()))
 
 
-def _functions(engine: ctypes.CDLL) -> tuple[ctypes._FuncPtr, ...]:
+def _functions(engine: ctypes.CDLL) -> tuple[Any, ...]:
     types = {
         "steps": (_int, _pointer, _long, *[_pointer] * 4, _long, _long, *[_pointer] * 3),
         "wraps": (None, _pointer, _pointer),
@@ -188,5 +189,5 @@ def _functions(engine: ctypes.CDLL) -> tuple[ctypes._FuncPtr, ...]:
     return tuple(found)
 
 
-def _free(free: ctypes._FuncPtr, weights: streams.Weights, run: int) -> None:
+def _free(free: Any, weights: streams.Weights, run: int) -> None:
     free(run)
