@@ -191,12 +191,27 @@ def test_an_interrupted_exploration_keeps_what_is_finished(tiny_path, tmp_path, 
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("best.safetensors")}
     assert len(before) == 2
     monkeypatch.setattr(exploring, "profile", real)
-    start = str(next(iter(before)))
     answer = explore("student", **call)
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("best.safetensors")}
     assert [p["fine_tuned"] for p in answer["points"]] == [None, None]
-    tuned = explore("student", **(call | {"init": start, "out": tmp_path / "tuned"}))
-    assert [p["fine_tuned"] for p in tuned["points"]] == [start, start]
+
+
+def test_fine_tuning_where_weights_keep_their_shapes(tiny_path, tmp_path, monkeypatch):
+    begun = []
+
+    def begin(trainings):
+        begun.extend(trainings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exploring, "train_side_by_side", begin)
+    with pytest.raises(KeyboardInterrupt):
+        explore(
+            "student", vary=["width=0.5", "rate=0.01"], set=[f"data.train={tiny_path}", *SMALL],
+            init="m.safetensors", out=tmp_path,
+        )  # fmt: skip
+    assert {t.run.name: t.init for t in begun} == {
+        "the recipe": "m.safetensors", "width ×0.5": None, "rate 0.01": "m.safetensors", "matched CNN + LSTM": None,
+    }  # fmt: skip
 
 
 def test_the_page_of_a_chip_that_publishes_nothing_draws_the_common_footing():

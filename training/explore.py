@@ -34,7 +34,14 @@ CNN = "matched CNN + LSTM"
 #: What decides a training.
 TRAINING = (*LEARNING, "training/budgets.py", "training/quantised.py", "hardware/quantise.py", "hardware/grid.py")
 #: What decides a price.
-PRICING = ("hardware", "counts.py", "network.py", "input.py")
+PRICED_BY = (
+    *("chip", "cores", "energy", "latency", "placement", "profile", "profile_command", "traffic", "baseline_macs"),
+    *("opening", "geometry"),
+)
+PRICING = (
+    *("counts.py", "network.py", "input.py", "encoder.py", "forward.py", "backends/torch.py", "hardware/chips"),
+    *(f"hardware/{module}.py" for module in PRICED_BY),
+)
 #: Bits a weight where a network was not trained for fewer.
 BITS = 8
 
