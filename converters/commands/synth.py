@@ -54,8 +54,7 @@ def synth(
 
     Example: snnface synth faces.h5 --clips 310 --identities 10 --seconds 1.2 --size 64x64
 
-    With other light, backgrounds, glasses and hands in front, and flicker in half the clips: snnface synth hard.h5
-    --clips 310 --scene varied --vary flicker=0.5
+    Light that moves, glasses, hands in front: snnface synth hard.h5 --clips 310 --scene varied --vary flicker=0.5
 
     Real morphable faces by path: snnface synth ict.h5 --clips 310 --face ict:ICT-FaceKit/FaceXModel
     """
