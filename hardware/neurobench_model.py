@@ -8,7 +8,6 @@ precision, exact below 2²⁴, and their neurons compute in double precision, ex
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -37,9 +36,9 @@ class _Dense(nn.Linear):
 def _connection(layer: SynapticLayer | IntegerLayer, weight: Tensor) -> nn.Module:
     module: nn.Module
     if layer.kind == "conv":
-        geometry: Any = layer.stride, layer.padding, layer.dilation, layer.groups
+        stride, padding, dilation, groups = layer.stride, layer.padding, layer.dilation, layer.groups
         out, size = len(weight), (int(weight.shape[2]), int(weight.shape[3]))
-        module = _Conv(layer.shape_in[0], out, size, *geometry, bias=False, device="meta")
+        module = _Conv(layer.shape_in[0], out, size, stride, padding, dilation, groups, bias=False, device="meta")
     else:
         module = _Dense(math.prod(layer.shape_in), len(weight), bias=False, device="meta")
     module.weight = nn.Parameter(weight, requires_grad=False)
@@ -48,6 +47,12 @@ def _connection(layer: SynapticLayer | IntegerLayer, weight: Tensor) -> nn.Modul
 
 class FloatNeurons(nn.Module):
     """u ← α·u + x, v ← β·v + u, spike where v > θ, then v ← 0 or v − θ; without spikes v is the answer."""
+
+    alpha: Tensor
+    beta: Tensor
+    threshold: Tensor
+    u: Tensor
+    v: Tensor
 
     def __init__(self, layer: SynapticLayer) -> None:
         super().__init__()
@@ -63,12 +68,19 @@ class FloatNeurons(nn.Module):
         if not self.spiking:
             return self.v.clone()
         spikes = self.v > self.threshold
-        self.v.copy_(torch.where(spikes, self.v - self.threshold if self.subtract else 0.0, self.v))
+        self.v.copy_(torch.where(spikes, self.v - self.threshold if self.subtract else torch.zeros(()), self.v))
         return spikes.float()
 
 
 class IntegerNeurons(nn.Module):
     """Lava's fixed-point neuron (:mod:`snnface.hardware.fixed_point`) on halved sums; currents must not wrap."""
+
+    i_decay: Tensor
+    v_decay: Tensor
+    threshold: Tensor
+    bias: Tensor
+    u: Tensor
+    v: Tensor
 
     def __init__(self, layer: IntegerLayer) -> None:
         super().__init__()
@@ -107,6 +119,7 @@ class Chain(nn.Module):
     def __init__(self, network: Network | IntegerNetwork) -> None:
         super().__init__()
         self.scale: Tensor | None = None
+        neurons: FloatNeurons | IntegerNeurons
         for layer in network.layers:
             if isinstance(layer, IntegerLayer):
                 if layer.delay is not None or (layer.weight % 2).any():

@@ -67,7 +67,7 @@ def _data(known: dict[str, Any]) -> str:
     sensor = f", sensor model {data['sensor']}" if data["sensor"] else ""
     return (
         f"{line} {which} `{data['file']}`: {data['clips']:,} clips, {kind} ({data['generator']}{sensor}); people: "
-        f"{people}.\nThe first {data['calibration_clips']} training clips bound the currents."
+        f"{people}.\nThe first {data['calibration_clips']} {'training ' if data['people']['train'] else ''}clips bound the currents."
     )
 
 

@@ -56,7 +56,8 @@ def of_data(path: Path, clips: int, source: Path) -> dict[str, Any]:
         "file": path.name,
         "sha256": file_sha256(path),
         "clips": len(store),
-        "calibration_clips": min(clips, len(store)),
+        # as read_clips chooses: of those to train on, of all where there are none
+        "calibration_clips": min(clips, int((store.split == 0).sum()) or len(store)),
         "people": people,
         "generator": store.generator.get("name"),
         "synthetic": "code" in settings and "layout" not in settings,
