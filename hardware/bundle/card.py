@@ -65,9 +65,10 @@ def _data(known: dict[str, Any]) -> str:
     people = ", ".join(f"{n} in {name}" for name, n in data["people"].items() if n)
     which = "That is" if data["is_training_data"] else "Scales were chosen on another,"
     sensor = f", sensor model {data['sensor']}" if data["sensor"] else ""
+    kept = f"{data['calibration_clips']} {'training ' if data['people']['train'] else ''}clips"
     return (
         f"{line} {which} `{data['file']}`: {data['clips']:,} clips, {kind} ({data['generator']}{sensor}); people: "
-        f"{people}.\nThe first {data['calibration_clips']} {'training ' if data['people']['train'] else ''}clips bound the currents."
+        f"{people}.\nThe first {kept} bound the currents."
     )
 
 
