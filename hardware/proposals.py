@@ -108,7 +108,9 @@ def _rebuilt(network: Network, input_shape: tuple[int, int, int], change: _Chang
             out: tuple[int, ...] = conv_shape(shape, weight.shape, stride, layer.padding, layer.dilation)
         else:
             weight, out = np.zeros((outputs, math.prod(shape)), np.int8), (outputs,)
-        scalars = {name: float(np.mean(getattr(layer, name))) for name in ("alpha", "beta", "threshold")}
+        scalars: dict[str, Any] = {
+            name: float(np.mean(getattr(layer, name))) for name in ("alpha", "beta", "threshold")
+        }
         layers.append(replace(layer, weight=weight, shape_in=shape, shape_out=out, stride=stride, **scalars))
         shape = out
     return replace(network, input_shape=input_shape, layers=tuple(layers))

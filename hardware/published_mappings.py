@@ -81,7 +81,7 @@ def compare() -> dict[str, Any]:
     """Every printed layer beside the estimate: with 8 bits a weight, and with the bits that its memory tells."""
     core = load_chip("loihi2").core
     assert core is not None
-    rows = []
+    rows: list[dict[str, Any]] = []
     for c in CONVOLUTIONS:
         size = (c.width, c.height, c.channels, c.entries, core)
         wide, own = conv_cut(*size), conv_cut(*size, c.bits)

@@ -199,7 +199,9 @@ def _bits(member: Member) -> int:
 
 
 def _accuracies(metrics: dict[str, Any]) -> dict[str, float]:
-    found = {k: float(metrics[k]) for k in ("au_top1", "au_top3", "expression_acc", "nme") if k in metrics}
+    found: dict[str, float] = {
+        k: float(metrics[k]) for k in ("au_top1", "au_top3", "expression_acc", "nme") if k in metrics
+    }
     if not found or not np.isfinite(list(found.values())).all():
         raise InputError("the validation people", "have no labels to measure by", "Explore a data set with labels")
     return found

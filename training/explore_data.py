@@ -35,7 +35,7 @@ def shrink(source: Path, target: Path, longer_side: int) -> dict[str, Any]:
 def _clips(store: Store, width: int, height: int) -> Iterator[ClipData]:
     scale = np.array([width / store.width, height / store.height], np.float32)
     for i in track(range(len(store)), f"  {width}×{height} pixels"):
-        frames = store.frames(i, tuple(FRAME_FIELDS))
+        frames: dict[str, Any] = store.frames(i, tuple(FRAME_FIELDS))
         box = frames["box"].reshape(-1, 2, 2)
         frames["landmarks"], frames["box"] = _moved(frames["landmarks"], scale), _moved(box, scale).reshape(-1, 4)
         yield ClipData(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -41,7 +41,7 @@ def explore_page(
 ) -> str:
     """HTML of an exploration: four pictures, a table of every network, the sources."""
     trained = [p for p in points if p["trained"]]
-    panels = [
+    panels: list[tuple[str, str, bool, Callable[[float], str]]] = [
         ("footing_uj_per_s", "Energy on the common footing, 45 nm fp32: CNNs too.", True, power),
         ("energy_uj_per_s", f"Energy of operations on {title(chip.name)}; static power is apart.", False, power),
         ("cores", f"Cores on {title(chip.name)}.", False, number),
