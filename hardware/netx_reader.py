@@ -112,7 +112,9 @@ def _input(fields: Fields, first: bool) -> tuple[int, ...]:
 
 def _conv(fields: Fields, before: tuple[int, ...] | None) -> IntegerLayer:
     if before is None or len(before) != 3:
-        raise fields.refuse(f"is a convolution on the input shape {before}", "Begin with an input layer, or give input [T, C, H, W]")
+        raise fields.refuse(
+            f"is a convolution on the input shape {before}", "Begin with an input layer, or give input [T, C, H, W]"
+        )
     if "delay" in fields:
         what = "has delays on a convolution, which netx ignores silently"
         raise fields.refuse(what, "Train the convolution without delays")
