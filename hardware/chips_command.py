@@ -102,7 +102,7 @@ def placed(placement: Placement) -> dict[str, Any]:
         row: dict[str, Any] = {"name": layer.name, "neurons": layer.layer.neurons, "cores": layer.cores}
         if layer.cut is not None:
             row |= {"least": layer.least_cores, "tile": list(layer.cut.tile), "binds": layer.cut.load.binds}
-            row["shares"] = layer.cut.load.share
+            row |= {f"{name.replace(' ', '_')}_share": share for name, share in layer.cut.load.share.items()}
         elif layer.problem:
             row["problem"] = layer.problem
         layers.append(row)

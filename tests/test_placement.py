@@ -249,6 +249,7 @@ def test_the_commands_answer(tmp_path):
     answer = chips_command.place_network(tmp_path / "m.safetensors", out=tmp_path / "map.html")
     assert answer["fits"] is True
     assert answer["cores"] == sum(layer["cores"] for layer in answer["layers"])
+    assert all(0 < layer["neurons_share"] <= 1 for layer in answer["layers"])
     assert (tmp_path / "map.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     rows = {row["name"]: row for row in chips_command.list_chips()["chips"]}
     assert rows["akida"]["synop_pj"] == "not published"
