@@ -62,7 +62,7 @@ def _models(folder: Path, data: Path) -> tuple[Path, Path]:
         height=SIZE,
         conv=[ConvConfig(channels=4)],
         dense=[DenseConfig(features=8)],
-        heads=heads(clips, None),
+        heads=heads(clips, None, None),
     )
     torch.manual_seed(0)
     encoder = Encoder(config)
