@@ -10,13 +10,14 @@ TORCH_INDEX ?=
 # Size of the long evaluation: small (minutes), standard (hours on 2 cores), full.
 SIZE ?= standard
 
-.PHONY: demo test results bench bench-figures peers lint types format check clean venv engine docs
+.PHONY: demo test results lava-random neurobench bench bench-figures peers lint types format check clean venv engine docs
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     the whole path once: out/demo/report.html and out/demo/summary.json"
 	@echo "make test     the tests"
 	@echo "make results  the long evaluation behind the tables (SIZE=small|standard|full), resumable"
+	@echo "make lava-random  random networks in our simulators and in real Lava"
 	@echo "make check    tests, lint and types, as CI runs them"
 	@echo "make engine   compile the native engine again, where its sources changed"
 	@echo "make bench    this package beside other libraries: out/bench/train.json and stream.json"
@@ -48,6 +49,10 @@ test: venv
 results: venv
 	$(BIN)/snnface results --out out/results --size $(SIZE) --resume
 
+# Spikes, currents and voltages of 120 random networks, in both of our simulators and in real Lava: minutes.
+lava-random: venv
+	$(BIN)/python tests/lava_random.py --networks 120
+
 # The other libraries without their dependencies, some of which would replace torch (torchvision, torchaudio) or are
 # not needed here; what they do import comes beside them.
 peers: venv
@@ -62,6 +67,7 @@ bench: peers
 bench-figures: bench
 	$(BIN)/snnface bench integer --out out/bench/integer.json
 	$(BIN)/snnface bench io --out out/bench/io.json
+	$(BIN)/snnface bench simulate --out out/bench/simulate.json
 	$(BIN)/snnface bench stream --sweep --out out/bench/sweep-events.json --resume
 	for what in density size steps batch threads; do \
 		$(BIN)/snnface bench train --sweep $$what --out out/bench/sweep-$$what.json --resume || exit 1; \
