@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numba
 import numpy as np
 
 from snnface.converters.preset import SensorPreset
@@ -47,12 +49,33 @@ def shot_noise(
     ``light``: float32 ``[N]``. A Poisson process of its own in each pixel, of rate ``shot_hz`` ·
     :func:`shot_share`.
     """
-    count = random.poisson(sensor.shot_hz * len(light) * (stop - start) * 1e-6)
-    if count == 0:
+    if sensor.shot_hz == 0:
         return np.empty(0, np.int64), np.empty(0), np.empty(0, np.bool_)
-    # Pixel and, behind the point, share of the time: one sort puts both in order.
-    place = np.sort(random.integers(0, len(light), count) + random.random(count))
-    pixel = np.minimum(place, len(light) - 1).astype(np.int64)
-    kept = random.random(count) < shot_share(sensor, light[pixel])
-    t = start + (place - pixel) * (stop - start)
-    return pixel[kept], t[kept], random.random(np.count_nonzero(kept)) < 0.5
+    most = sensor.shot_hz * (stop - start) * 1e-6
+    pixel, t, on = _arrivals(light, most, sensor.bright_shot, sensor.shot_half, random)
+    return pixel, start + t * (stop - start), on
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _arrivals(light: Any, most: float, bright: float, half: float, random: Any) -> Any:
+    """Pixel, share of the time and polarity of events of which a dark pixel has ``most`` on average.
+
+    One Poisson process runs through the time of one pixel after another, so that nothing needs to be sorted; what is
+    too much in light is left out.
+    """
+    room = int(most * len(light) + 8 * math.sqrt(most * len(light))) + 16
+    pixel, t, on = np.empty(room, np.int64), np.empty(room), np.empty(room, np.bool_)
+    count, place = 0, random.standard_exponential() / most
+    while place < len(light):
+        i = int(place)
+        if half > 0:
+            share = bright + (1 - bright) * half / (half + light[i])
+        else:
+            share = 1 - (1 - bright) * min(light[i], 1.0)
+        chance = random.random()
+        if chance < share and count < room:
+            # Whatever is less than its half is so by an even chance.
+            pixel[count], t[count], on[count] = i, place - i, 2 * chance < share
+            count += 1
+        place += random.standard_exponential() / most
+    return pixel[:count], t[:count], on[:count]

@@ -1,8 +1,9 @@
 """What all pixels do from one picture to the next, block by block; silent blocks cost a compare of their light.
 
-A block of :data:`BLOCK` pixels sleeps while its light is the same, its low-pass has settled, no pixel recovers and no
-leak can reach a threshold. What it misses is the leak of each step, which it adds up, step by step, when it wakes:
-the same sums as if it had been awake.
+A block of :data:`BLOCK` pixels sleeps while its light is the same and neither the low-pass, which only approaches that
+light, nor the leak of the next steps can take any of its pixels to a threshold. When it wakes the low-pass gives its
+exact answer to the time that has passed, and so does the leak, which is a function of time and is not added up. Shot
+noise in a block that sleeps wakes its pixel alone.
 """
 
 from __future__ import annotations
@@ -12,13 +13,32 @@ from typing import Any
 import numba
 import numpy as np
 
-#: Pixels of a block, and the most steps that it sleeps.
-BLOCK, LONGEST_SLEEP = 64, 256
+from snnface.converters.single import decayed, log
+
+#: Pixels of a block, and the steps for which it must be silent to sleep.
+BLOCK, SLEEP = 64, 16
 #: Infinity's bits in single precision.
 INFINITE = 0x7F800000
+#: Light below which the logarithm flattens (dark current), as a fraction of full light.
+DARK = 0.01
+#: Bandwidth in the dark, as a fraction of the preset's figure.
+DARK_BANDWIDTH = 0.05
+#: Rows of ``planes``, float32 ``[6, N]``: the last picture and its log; the low-pass; levels at which a pixel fires,
+#: a little too close (and all of them while it recovers); leak a second, log contrast.
+SEEN, LOG_LIGHT, LEVEL, HIGH, LOW, DRIFT = range(6)
+#: Columns of ``own``, float64 ``[N, 4]``: the level that a pixel remembers, its thresholds, when it may fire again.
+MEMORY, ON, OFF, READY = range(4)
+#: Rows of ``of_block``, float64 ``[3, B]``, µs: since when ``LEVEL`` and ``MEMORY`` are (leak has been taken off the
+#: memory until then), and until when a block sleeps.
+SETTLED, EPOCH, SLEEPS = range(3)
+#: More than single precision can be wrong by, log contrast; how long leak stays apart from memory, µs.
+_SLACK, _APART_US = 4e-6, 500_000
+
+_DARK, _DIM, _ONE = np.float32(DARK), np.float32(DARK_BANDWIDTH), np.float32(1)
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def compare(light: Any, seen: Any, changed: Any) -> Any:
     """Largest of the bits of light uint32 ``[N]``; ``changed`` bool ``[B]`` tells where they are not those ``seen``.
 
@@ -26,186 +46,252 @@ def compare(light: Any, seen: Any, changed: Any) -> Any:
     """
     largest = np.uint32(0)
     for b in range(len(changed)):
-        other = np.uint32(0)
-        for i in range(b * BLOCK, min((b + 1) * BLOCK, len(light))):
-            largest = max(largest, light[i])
-            other |= light[i] ^ seen[i]
+        other = most = np.uint32(0)
+        first, last = np.uint64(b * BLOCK), np.uint64(min((b + 1) * BLOCK, len(light)))
+        for i in range(first, last):
+            most = np.uint32(max(most, light[i]))
+            other = np.uint32(other | (light[i] ^ seen[i]))
         changed[b] = other != 0
+        largest = max(largest, most)
     return largest
 
 
-@numba.njit(cache=True, nogil=True)
-def awake(
-    changed: Any, noise_pixel: Any, start: int, stop: int, step: int, busy_us: Any, wake_us: Any, rest_us: Any,
-    slept: Any,
+@_compiled
+def begin(light: Any, gap: Any, t_us: int, planes: Any, own: Any, of_block: Any) -> None:
+    """Settle on light float32 ``[N]``, ``gap`` float64 ``[N]`` above what each pixel remembers."""
+    for i in range(len(light)):
+        level = log(light[i] + _DARK)
+        planes[SEEN, i], planes[LOG_LIGHT, i], planes[LEVEL, i] = light[i], level, level
+        own[i, MEMORY] = level - gap[i]
+        _set_levels(planes, own, i)
+    of_block[SETTLED], of_block[EPOCH], of_block[SLEEPS] = t_us, t_us, t_us
+
+
+@_compiled
+def _set_levels(planes: Any, own: Any, i: Any) -> None:
+    planes[HIGH, i] = own[i, MEMORY] + own[i, ON] - _SLACK
+    planes[LOW, i] = own[i, MEMORY] - own[i, OFF] + _SLACK
+
+
+@_compiled
+def advance(
+    from_block: int, to_block: int, light: Any, changed: Any, noise_pixel: Any, noise_t: Any, noise_on: Any,
+    cutoff_hz: float, leaks: bool, refractory: int, start: int, stop: int, planes: Any, own: Any, of_block: Any,
+    t_out: Any, who_out: Any,
 ) -> Any:  # fmt: skip
-    """Numbers int64 ``[A]`` of the blocks that have something to do between two pictures (µs).
+    """Move the pixels of some blocks from ``start`` to ``stop`` (µs).
 
-    Of each block ``[B]``: ``changed``: its light; ``busy_us``: until when a pixel recovers; ``wake_us``: until when
-    no leak reaches a threshold; ``rest_us``: the longest step in which the low-pass stays as it is; ``slept``: the
-    first step that it has not counted. ``noise_pixel`` int64 ``[K]``: sorted.
+    ``light`` float32 ``[N]`` at the end; ``changed`` bool ``[B]``: where it has; noise ``[K]``: by pixel, then time;
+    ``leaks``: whether any pixel does; ``planes``, ``own``, ``of_block``: the state. Events go to ``t_out`` and
+    ``who_out`` (twice the pixel, + 1 where ON), by pixel. Returns both, larger ones where there was no room (no burst
+    is too large), and how many events they hold.
     """
-    blocks = np.empty(len(changed), np.int64)
-    count = k = 0
-    for b in range(len(changed)):
-        noisy = k < len(noise_pixel) and noise_pixel[k] < (b + 1) * BLOCK
-        while k < len(noise_pixel) and noise_pixel[k] < (b + 1) * BLOCK:
-            k += 1
-        settled = stop - start <= rest_us[b] and busy_us[b] <= start and wake_us[b] > stop
-        if changed[b] or noisy or not settled or step - slept[b] >= LONGEST_SLEEP - 1:
-            blocks[count] = b
-            count += 1
-    return blocks[:count]
-
-
-@numba.njit(cache=True, nogil=True)
-def gather(blocks: Any, light: Any, log_light: Any, level: Any) -> Any:
-    """Light now, log light and level before: float32 ``[3, A · BLOCK]`` of some blocks; light past the end is 0."""
-    out = np.zeros((3, len(blocks) * BLOCK), np.float32)
-    for a, b in enumerate(blocks):
-        first, last = b * BLOCK, min((b + 1) * BLOCK, len(light))
-        out[0, a * BLOCK : a * BLOCK + last - first] = light[first:last]
-        out[1, a * BLOCK : (a + 1) * BLOCK] = log_light[first : first + BLOCK]
-        out[2, a * BLOCK : (a + 1) * BLOCK] = level[first : first + BLOCK]
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def scatter(
-    blocks: Any, changed: Any, light: Any, log_light: Any, level: Any, duration: int, seen: Any, log_before: Any,
-    level_before: Any, rest_us: Any,
-) -> None:  # fmt: skip
-    """Remember light, log light and level (float32 ``[A · BLOCK]``) of some blocks, and how settled they are."""
-    for a, b in enumerate(blocks):
-        behind = moved = 0
-        for j in range(BLOCK):
-            new, old = a * BLOCK + j, b * BLOCK + j
-            behind |= level[new] != log_light[new]
-            moved |= level[new] != level_before[old]
-            seen[old], log_before[old], level_before[old] = light[new], log_light[new], level[new]
-        # A level that a step no longer moves, to single precision, is not moved by a shorter one either.
-        rest_us[b] = np.inf if not behind else (0.0 if moved or changed[b] else duration)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def crossings(
-    blocks: Any, changed: Any, level: Any, before: Any, leaks: Any, leak_hz: float, step: int, gap: Any, ready: Any,
-    on: Any, off: Any, on_least: Any, off_least: Any, drift: Any, noise_pixel: Any, noise_t: Any, noise_on: Any,
-    refractory: int, start: int, stop: int, busy_us: Any, wake_us: Any, slept: Any,
-) -> Any:  # fmt: skip
-    """Move the pixels of some blocks from ``start`` to ``stop`` (µs); all but the levels is kept up to date.
-
-    ``level``, ``before``: what they see at the end and at the start, float32 ``[A · BLOCK]``; ``leaks``
-    ``[LONGEST_SLEEP]``: leak of the last steps, this one included, of which ``drift`` ``[N]`` is the effect on each
-    pixel; ``leak_hz``: the same a second; ``gap``: how far the level is above what the pixel remembers; ``ready``:
-    when it may fire again; ``on_least``, ``off_least`` ``[B]``: the least thresholds of each block. Returns t, pixel
-    and polarity ``[E]`` of the events, by pixel. The three outputs grow as needed: no burst is too large.
-    """
-    t_out, pixel_out, on_out = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty(1024, np.bool_)
-    count = 0
-    leak = leaks[step % LONGEST_SLEEP]
-    ends, apart, active = np.empty(BLOCK), np.empty(BLOCK, np.bool_), np.empty(BLOCK, np.int64)
-    for a, b in enumerate(blocks):
-        first, here = b * BLOCK, a * BLOCK
-        if leak_hz > 0:
-            for s in range(slept[b], step):
-                for i in range(first, first + BLOCK):
-                    gap[i] += leaks[s % LONGEST_SLEEP] * drift[i]
-        slept[b] = step + 1
-        # Most pixels only add up; those that may fire are told apart without a branch.
-        near, highest, lowest = 0, on_least[b], -off_least[b]
-        for j in range(BLOCK):
-            change = np.float64(level[here + j] - before[here + j])
-            if leak_hz > 0:
-                change += leak * drift[first + j]
-            ends[j] = gap[first + j] + change
-            near |= (ends[j] >= highest) | (ends[j] <= lowest)
-        apart[:] = False
-        if near:
-            for j in range(BLOCK):
-                apart[j] = (ends[j] >= on[first + j]) | (ends[j] <= -off[first + j])
-        if busy_us[b] > start:
-            for j in range(BLOCK):
-                apart[j] = apart[j] | (ready[first + j] > start)
-        k = np.searchsorted(noise_pixel, first) if len(noise_pixel) else 0
+    count, k = 0, np.searchsorted(noise_pixel, from_block * BLOCK)
+    radians_us = np.float32(2e-6 * np.pi * cutoff_hz)
+    duration, ahead = np.float32(stop - start), np.float32(SLEEP * (stop - start) * 1e-6)
+    before, hits, restless = np.empty(BLOCK, np.float32), np.zeros(BLOCK, np.bool_), np.zeros(BLOCK, np.bool_)
+    hit_words, restless_words = hits.view(np.uint64), restless.view(np.uint64)
+    for b in range(from_block, to_block):
+        first = np.uint64(b * BLOCK)
+        size = np.uint64(min(BLOCK, len(light) - b * BLOCK))
         noise = k
-        while noise < len(noise_pixel) and noise_pixel[noise] < first + BLOCK:
-            apart[noise_pixel[noise] - first] = True
+        while noise < len(noise_pixel) and noise_pixel[noise] < (b + 1) * BLOCK:
             noise += 1
-        some = 0
-        for j in range(BLOCK):
-            active[some] = j
-            some += apart[j]
-        if some == 0:
-            gap[first : first + BLOCK] = ends
-            wake_us[b] = _leak_arrives(gap, on, drift, leak_hz, first, stop) if not changed[b] else -np.inf
+        if not changed[b] and of_block[SLEEPS, b] >= stop:
+            while k < noise:
+                # The pixel's level at both ends, as if its block were awake.
+                i, until = noise_pixel[k], k + 1
+                while until < noise and noise_pixel[until] == i:
+                    until += 1
+                ends = planes[LEVEL, i], planes[LEVEL, i]
+                if cutoff_hz > 0:
+                    rate = radians_us * min(planes[SEEN, i] + _DIM, _ONE)
+                    apart = planes[LOG_LIGHT, i] - planes[LEVEL, i]
+                    v0 = planes[LEVEL, i] + apart * decayed(rate * np.float32(start - of_block[SETTLED, b]))
+                    ends = v0, v0 + (planes[LOG_LIGHT, i] - v0) * decayed(rate * duration)
+                t_out, who_out = _with_room(
+                    t_out, who_out, count, ends, own[i], until - k, planes[DRIFT, i], duration
+                )
+                count = _pixel(
+                    i, ends[0], ends[1], k, until, noise_t, noise_on, refractory, start, stop, of_block[EPOCH, b],
+                    planes, own, t_out, who_out, count,
+                )  # fmt: skip
+                leak = planes[DRIFT, i] * np.float32((of_block[SLEEPS, b] - of_block[EPOCH, b]) * 1e-6)
+                highest, lowest = max(ends[1], planes[LOG_LIGHT, i]), min(ends[1], planes[LOG_LIGHT, i])
+                if highest + leak >= planes[HIGH, i] or lowest <= planes[LOW, i]:
+                    of_block[SLEEPS, b] = stop
+                k = until
             continue
-        wake_us[b] = -np.inf
-        for j in range(BLOCK):
-            gap[first + j] = gap[first + j] if apart[j] else ends[j]
-        for j in active[:some]:
-            i, n = first + j, here + j
-            slope = (np.float64(level[n] - before[n]) + leak * drift[i]) / (stop - start)
-            now = max(float(start), ready[i])
-            while now < stop:
-                crossing = np.inf
-                if slope > 0:
-                    crossing = max(now, now + (on[i] - gap[i]) / slope)
-                elif slope < 0:
-                    crossing = max(now, now - (off[i] + gap[i]) / slope)
-                while k < len(noise_pixel) and noise_pixel[k] == i and noise_t[k] < now:
-                    k += 1
-                fired, positive = crossing, slope > 0
-                if k < len(noise_pixel) and noise_pixel[k] == i and noise_t[k] < crossing:
-                    fired, positive = noise_t[k], noise_on[k]
-                    k += 1
-                if fired > stop:
-                    break
-                if count == len(t_out):
-                    t_out = np.concatenate((t_out, np.empty_like(t_out)))
-                    pixel_out = np.concatenate((pixel_out, np.empty_like(pixel_out)))
-                    on_out = np.concatenate((on_out, np.empty_like(on_out)))
-                # A crossing at a whole µs stays there in spite of rounding errors.
-                t_out[count] = min(max(int(np.ceil(fired - 1e-6)), start + 1), stop)
-                pixel_out[count], on_out[count] = i, positive
-                count += 1
-                now = fired + refractory
-                gap[i], ready[i] = 0.0, now
-                busy_us[b] = max(busy_us[b], now)
-            if now < stop:
-                gap[i] += slope * (stop - now)
-            while k < len(noise_pixel) and noise_pixel[k] == i:
-                k += 1
-    return t_out[:count], pixel_out[:count], on_out[:count]
+        if leaks and start - of_block[EPOCH, b] > _APART_US:
+            _take_leak(first, size, start - of_block[EPOCH, b], planes, own)
+            of_block[EPOCH, b] = start
+        _follow(first, size, light, changed[b], start - of_block[SETTLED, b], duration, radians_us, planes, before)
+        of_block[SETTLED, b] = stop
+        leaked = np.float32((stop - of_block[EPOCH, b]) * 1e-6)
+        _test(first, size, leaked, leaked + ahead, planes, hits, restless)
+        for i in range(k, noise):
+            hits[np.uint64(noise_pixel[i]) - first] = True
+        hits[size:] = False
+        restless[size:] = False
+        some = rest = np.uint64(0)
+        for w in range(BLOCK // 8):
+            some |= hit_words[w]
+            rest |= restless_words[w]
+        of_block[SLEEPS, b] = stop if (rest | some) != 0 else stop + SLEEP * (stop - start)
+        if some == 0:
+            continue
+        for w in range(BLOCK // 8):
+            if hit_words[w] == 0:
+                continue
+            for j in range(8 * w, 8 * w + 8):
+                if not hits[j]:
+                    continue
+                i, until = b * BLOCK + j, k
+                while until < noise and noise_pixel[until] == i:
+                    until += 1
+                ends = before[j], planes[LEVEL, i]
+                t_out, who_out = _with_room(
+                    t_out, who_out, count, ends, own[i], until - k, planes[DRIFT, i], duration
+                )
+                count = _pixel(
+                    i, ends[0], ends[1], k, until, noise_t, noise_on, refractory, start, stop, of_block[EPOCH, b],
+                    planes, own, t_out, who_out, count,
+                )  # fmt: skip
+                k = until
+    return t_out, who_out, count
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _leak_arrives(gap: Any, on: Any, drift: Any, leak_hz: float, first: int, stop: int) -> float:
-    """Until when (µs) leak alone takes no pixel of a block to its threshold: a little too early, never too late."""
-    soonest = np.inf
-    if leak_hz > 0:
-        for i in range(first, first + BLOCK):
-            if drift[i] > 0:
-                soonest = min(soonest, (on[i] - gap[i]) / (leak_hz * drift[i]))
-    return stop + soonest * (1e6 * (1 - 1e-6)) - 1
+@_compiled
+def _take_leak(first: Any, size: Any, since: float, planes: Any, own: Any) -> None:
+    """Take the leak of some µs off what the pixels remember."""
+    for j in range(size):
+        i = first + j
+        own[i, MEMORY] -= planes[DRIFT, i] * (since * 1e-6)
+        if planes[HIGH, i] > -np.inf:
+            _set_levels(planes, own, i)
 
 
-@numba.njit(cache=True, nogil=True)
-def in_order(t: Any, pixel: Any, on: Any, start: int, stop: int, width: int) -> Any:
-    """t, x, y and polarity ``[E]`` sorted by time, µs after µs; events of one µs stay as they are."""
+@_compiled
+def _follow(
+    first: Any, size: Any, light: Any, changed: bool, slept: float, duration: Any, radians_us: Any, planes: Any,
+    before: Any,
+) -> None:  # fmt: skip
+    """Low-pass of a block: its exact answer to log light that moved in a straight line; ``before``: at the start."""
+    if slept > 0 and radians_us > 0:
+        missed = radians_us * np.float32(slept)
+        for j in range(size):
+            i = first + j
+            share = decayed(missed * min(planes[SEEN, i] + _DIM, _ONE))
+            planes[LEVEL, i] += (planes[LOG_LIGHT, i] - planes[LEVEL, i]) * share
+    if not changed:
+        age = radians_us * duration
+        for j in range(size):
+            i = first + j
+            v = planes[LEVEL, i]
+            before[j] = v
+            planes[LEVEL, i] = v + (planes[LOG_LIGHT, i] - v) * decayed(age * min(planes[SEEN, i] + _DIM, _ONE))
+    elif radians_us > 0:
+        age = radians_us * duration
+        for j in range(size):
+            i = first + j
+            x, v, was = light[i], planes[LEVEL, i], planes[LOG_LIGHT, i]
+            now = log(x + _DARK)
+            mine = age * min(x + _DIM, _ONE)
+            share = decayed(mine)
+            before[j] = v
+            planes[LEVEL, i] = v + (was - v) * share + (now - was) * (_ONE - share / mine)
+            planes[LOG_LIGHT, i], planes[SEEN, i] = now, x
+    else:
+        for j in range(size):
+            i = first + j
+            now = log(light[i] + _DARK)
+            before[j] = planes[LEVEL, i]
+            planes[LEVEL, i] = planes[LOG_LIGHT, i] = now
+            planes[SEEN, i] = light[i]
+
+
+@_compiled
+def _test(first: Any, size: Any, leaked: Any, later: Any, planes: Any, hits: Any, restless: Any) -> None:
+    """Which pixels may fire in this step (``leaked``: s of leak at its end), and which in those to come."""
+    for j in range(size):
+        i = first + j
+        v, goal, high, low = planes[LEVEL, i], planes[LOG_LIGHT, i], planes[HIGH, i], planes[LOW, i]
+        x = v + leaked * planes[DRIFT, i]
+        hits[j] = (x >= high) | (x <= low)
+        restless[j] = (max(v, goal) + later * planes[DRIFT, i] >= high) | (min(v, goal) <= low)
+
+
+@_compiled
+def _with_room(
+    t_out: Any, who_out: Any, count: int, ends: Any, own: Any, noise: int, drift: float, duration: float
+) -> Any:
+    """Outputs with room for whatever a pixel fires on its way from one end to the other."""
+    far = abs(ends[1] - ends[0]) + drift * duration * 1e-6
+    need = count + 2 + 2 * noise + int(far / min(own[ON], own[OFF]))
+    if need > len(t_out):
+        t_out = np.concatenate((t_out[:count], np.empty(2 * need - count, np.int64)))
+        who_out = np.concatenate((who_out[:count], np.empty(2 * need - count, np.int64)))
+    return t_out, who_out
+
+
+@_compiled
+def _pixel(
+    i: int, v0: float, v1: float, k: int, until: int, noise_t: Any, noise_on: Any, refractory: int, start: int,
+    stop: int, epoch: float, planes: Any, own: Any, t_out: Any, who_out: Any, count: int,
+) -> int:  # fmt: skip
+    """Events of a pixel whose level goes in a straight line from ``v0`` to ``v1``; noise ``k`` to ``until`` is its."""
+    drift = np.float64(planes[DRIFT, i]) * 1e-6
+    slope = (np.float64(v1) - np.float64(v0)) / (stop - start) + drift
+    # What the memory must be for no gap, at the start.
+    base = np.float64(v0) + drift * (start - epoch)
+    on, off, now = own[i, ON], own[i, OFF], max(np.float64(start), own[i, READY])
+    memory = own[i, MEMORY] if planes[HIGH, i] > -np.inf else base + slope * (now - start)
+    if now >= stop:
+        return count
+    while True:
+        gap, crossing = base + slope * (now - start) - memory, np.inf
+        if slope > 0:
+            crossing = max(now, now + (on - gap) / slope)
+        elif slope < 0:
+            crossing = max(now, now - (off + gap) / slope)
+        while k < until and noise_t[k] < now:
+            k += 1
+        fired, positive = crossing, slope > 0
+        if k < until and noise_t[k] < crossing:
+            fired, positive = noise_t[k], noise_on[k]
+            k += 1
+        if fired > stop:
+            break
+        # A crossing at a whole µs stays there in spite of rounding errors.
+        t_out[count] = min(max(int(np.ceil(fired - 1e-6)), start + 1), stop)
+        who_out[count] = 2 * i + positive
+        count += 1
+        now = fired + refractory
+        own[i, READY] = now
+        memory = base + slope * (now - start)
+        if now >= stop:
+            if now > stop:
+                planes[HIGH, i] = -np.inf
+                return count
+            break
+    own[i, MEMORY] = memory
+    _set_levels(planes, own, i)
+    return count
+
+
+@_compiled
+def in_order(t: Any, who: Any, start: int, stop: int, width: int, out: Any) -> None:
+    """Put events ``[E]`` into a record array, sorted by time, µs after µs; events of one µs stay as they are."""
     place = np.zeros(stop - start + 1, np.int64)
     for i in range(len(t)):
         place[t[i] - start] += 1
     total = 0
     for s in range(len(place)):
         place[s], total = total, total + place[s]
-    t_out, on_out = np.empty_like(t), np.empty_like(on)
-    x_out, y_out = np.empty(len(t), np.uint16), np.empty(len(t), np.uint16)
     columns = np.uint32(width)
     for i in range(len(t)):
         k = place[t[i] - start]
         place[t[i] - start] = k + 1
-        at = np.uint32(pixel[i])
-        y = at // columns
-        t_out[k], on_out[k], x_out[k], y_out[k] = t[i], on[i], at - y * columns, y
-    return t_out, x_out, y_out, on_out
+        pixel = np.uint32(who[i] >> 1)
+        y = np.uint32(pixel // columns)
+        out[k].t, out[k].x, out[k].y, out[k].p = t[i], pixel - y * columns, y, who[i] & 1

@@ -17,25 +17,27 @@ import numpy as np
 from snnface.converters.noise import leak_rates, shot_noise, thresholds
 from snnface.converters.pixels import (
     BLOCK,
+    DARK,
+    DARK_BANDWIDTH,
+    DRIFT,
     INFINITE,
-    LONGEST_SLEEP,
-    awake,
+    OFF,
+    ON,
+    READY,
+    SEEN,
+    advance,
+    begin,
     compare,
-    crossings,
-    gather,
     in_order,
-    scatter,
 )
 from snnface.converters.preset import SensorPreset
 from snnface.converters.readout import Bus
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE, pack
 
-#: Light below which the logarithm flattens (dark current), as a fraction of full light.
-DARK = 0.01
-#: Bandwidth in the dark, as a fraction of the preset's figure.
-DARK_BANDWIDTH = 0.05
-#: Blocks that are computed at once, so that what they need stays in the cache.
+__all__ = ["DARK", "DARK_BANDWIDTH", "EventSimulator"]
+
+#: Fewer blocks than this are not worth a thread.
 AT_ONCE = 1024
 
 
@@ -69,28 +71,20 @@ class EventSimulator:
         self._random = np.random.default_rng(seed)
         on, off = thresholds(sensor, pixels, self._random)
         self._random_phase = random_phase
-        # Pixels past the end fill the last block; they never fire.
-        fill = blocks * BLOCK - pixels
-        self._on, self._off = (np.append(x, np.full(fill, np.inf)) for x in (on, off))
-        self._on_least, self._off_least = (x.reshape(-1, BLOCK).min(1) for x in (self._on, self._off))
-        self._drift, self._leak_hz = np.append(on, np.zeros(fill)), sensor.leak_hz
+        drift = on * sensor.leak_hz
         if sensor.leak_spread or sensor.hot_fraction:
             # A stream of its own: noise that a preset does not have changes nothing in it.
             other = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-            self._drift[:pixels] *= leak_rates(sensor, pixels, other)
-            self._leak_hz = 1.0
-        #: The last picture and its log; what the pixels see after the low-pass; how far that is from what they
-        #: remember (log contrast); when they may fire again.
-        self._seen, self._log_light, self._level = np.zeros((3, blocks * BLOCK), np.float32)
-        self._gap = np.zeros(blocks * BLOCK)
-        self._ready_us = np.full(blocks * BLOCK, -np.inf)
-        # Of each block, as in pixels.py.
-        self._busy_us, self._wake_us = np.full((2, blocks), -np.inf)
-        self._rest_us, self._slept = np.zeros(blocks), np.zeros(blocks, np.int64)
-        self._changed = np.zeros(blocks, np.bool_)
-        self._leaks, self._step = np.zeros(LONGEST_SLEEP), 0
+            drift = on * leak_rates(sensor, pixels, other)
+        self._leaks = bool(drift.any())
+        # As in pixels.py.
+        self._planes, self._own = np.zeros((6, pixels), np.float32), np.zeros((pixels, 4))
+        self._planes[DRIFT] = drift
+        self._own[:, ON], self._own[:, OFF], self._own[:, READY] = on, off, -np.inf
+        self._of_block, self._changed = np.zeros((3, blocks)), np.zeros(blocks, np.bool_)
         self._t_us: int | None = None
         self._bus = Bus(width, height, sensor.readout) if sensor.readout else None
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     @property
@@ -135,78 +129,44 @@ class EventSimulator:
         return np.ascontiguousarray(luminance, np.float32).reshape(-1)
 
     def _begin(self, light: np.ndarray, t_us: int) -> None:
-        pixels = len(light)
         if not (light.min() >= 0 and light.max() < np.inf):
             raise _wrong_light(t_us)
-        self._seen[:pixels] = light
-        self._log_light[:] = self._level[:] = np.log(self._seen + np.float32(DARK))
+        gap = np.zeros(len(light))
         if self._random_phase:
-            self._gap[:pixels] = self._random.uniform(-self._off[:pixels], self._on[:pixels])
+            gap = self._random.uniform(-self._own[:, OFF], self._own[:, ON])
+        begin(light, gap, t_us, self._planes, self._own, self._of_block)
         self._t_us = t_us
 
     def _moved(self, light: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Events of the pixels between two pictures, as they happen."""
-        bits = compare(light.view(np.uint32), self._seen.view(np.uint32), self._changed)
+        bits = compare(light.view(np.uint32), self._planes[SEEN].view(np.uint32), self._changed)
         # Only −0 is not below infinity's bits and yet no wrong light.
         if bits >= INFINITE and not (light.min() >= 0 and light.max() < np.inf):
             raise _wrong_light(stop)
         noise = shot_noise(self.sensor, light, start, stop, self._random)
-        blocks = awake(
-            self._changed, noise[0], start, stop, self._step, self._busy_us, self._wake_us, self._rest_us, self._slept
-        )
-        self._leaks[self._step % LONGEST_SLEEP] = self._leak_hz * (stop - start) * 1e-6
-        parts = [blocks[i : i + AT_ONCE] for i in range(0, len(blocks), AT_ONCE)]
+        blocks = len(self._changed)
+        parts = max(1, min(self._threads, blocks // AT_ONCE))
+        ends = [blocks * i // parts for i in range(parts + 1)]
 
-        def of(part: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            return self._of_blocks(part, light, noise, start, stop)
+        def of(part: int) -> tuple[np.ndarray, np.ndarray, int]:
+            return advance(
+                ends[part], ends[part + 1], light, self._changed, *noise, self.sensor.cutoff_hz, self._leaks,
+                self.sensor.refractory_us, start, stop, self._planes, self._own, self._of_block, *_room(),
+            )  # fmt: skip
 
-        found = list((self._pool.map if self._pool else map)(of, parts))
-        self._step += 1
-        if not found:
-            return np.empty(0, EVENT_DTYPE)
-        t, pixel, on = (np.concatenate(columns) for columns in zip(*found, strict=True))
+        found = list((self._pool.map if self._pool and parts > 1 else map)(of, range(parts)))
+        t, who = (np.concatenate([part[i][: part[2]] for part in found]) for i in range(2))
+        events = np.empty(len(t), EVENT_DTYPE)
         if 8 * len(t) > stop - start:
-            return pack(*in_order(t, pixel, on, start, stop, self.width))
+            in_order(t, who, start, stop, self.width, events)
+            return events
         order = np.argsort(t, kind="stable")
-        pixel = pixel[order]
-        return pack(t[order], pixel % self.width, pixel // self.width, on[order])
+        pixel = who[order] >> 1
+        return pack(t[order], pixel % self.width, pixel // self.width, who[order] & 1)
 
-    def _of_blocks(
-        self,
-        blocks: np.ndarray,
-        light: np.ndarray,
-        noise: tuple[np.ndarray, np.ndarray, np.ndarray],
-        start: int,
-        stop: int,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        first, last = int(blocks[0]) * BLOCK, (int(blocks[-1]) + 1) * BLOCK
-        if last - first == len(blocks) * BLOCK and last <= len(light):
-            now, log_before, before = light[first:last], self._log_light[first:last], self._level[first:last]
-        else:
-            now, log_before, before = gather(blocks, light, self._log_light, self._level)
-        log_now = np.log(now + np.float32(DARK))
-        level = self._followed(now, log_now, log_before, before, stop - start)
-        events = crossings(
-            blocks, self._changed, level, before, self._leaks, self._leak_hz, self._step, self._gap, self._ready_us,
-            self._on, self._off, self._on_least, self._off_least, self._drift, *noise, self.sensor.refractory_us,
-            start, stop, self._busy_us, self._wake_us, self._slept,
-        )  # fmt: skip
-        scatter(
-            blocks, self._changed, now, log_now, level, stop - start, self._seen, self._log_light, self._level,
-            self._rest_us,
-        )  # fmt: skip
-        return events
 
-    def _followed(
-        self, light: np.ndarray, log_light: np.ndarray, log_before: np.ndarray, before: np.ndarray, duration_us: int
-    ) -> np.ndarray:
-        """Log level ``[P]`` after the low-pass: its exact answer to log light that moved in a straight line."""
-        if self.sensor.cutoff_hz == 0:
-            return log_light
-        bandwidth = self.sensor.cutoff_hz * np.minimum(light + np.float32(DARK_BANDWIDTH), 1)
-        age = np.float32(2e-6 * np.pi * duration_us) * bandwidth
-        lag = (log_light - log_before) / age
-        return log_light - lag + (before - log_before + lag) * np.exp(-age)
+def _room() -> tuple[np.ndarray, np.ndarray]:
+    return np.empty(1024, np.int64), np.empty(1024, np.int64)
 
 
 def _wrong_light(t_us: int) -> InputError:

@@ -12,9 +12,9 @@ from snnface.converters.plan import Plan
 
 #: sha256 of events and labels of clips of the plan below, by number of the clip.
 GOLDEN: dict[int, str] = {
-    0: "a1e645c3fb7c8b6cbfdcc70118a19c81986e7baae073721a40094e9164432ac1",
-    4: "a08a03d5f1d5ef46c55d81854b1098332d124225a70865809f7b02e6040ab150",
-    9: "867c4458657164986696d419cd11c66f7f8e2fa2cacc810a90ea861b532885d2",
+    0: "cf25d49383acd5a0ababf9765fe71628f548c82c470dbeb36934d58937790cb0",
+    4: "6a6fc36e4d5adff5bc3a5db94e7b3dee71c00f2092fc8f8b76efb06ad05307ff",
+    9: "1a37ab458ea892f599d7103a255e5ced696d784f04266152cd52b4680e27087d",
 }
 
 
