@@ -1,9 +1,9 @@
 """What all pixels do from one picture to the next, block by block; silent blocks cost a compare of their light.
 
-A block of :data:`BLOCK` pixels sleeps while its light is the same and neither the low-pass, which only approaches that
-light, nor the leak of the next steps can take any of its pixels to a threshold. When it wakes the low-pass gives its
-exact answer to the time that has passed, and so does the leak, which is a function of time and is not added up. Shot
-noise in a block that sleeps wakes its pixel alone.
+A block of :data:`BLOCK` pixels sleeps while its light is the same and neither the low-pass, which only approaches
+that light, nor the leak of the next steps can take any of its pixels to a threshold. When it wakes the low-pass gives
+its exact answer to the time that has passed, and so does the leak, which is a function of time and is not added up.
+Shot noise in a block that sleeps wakes its pixel alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from snnface.converters.firing import DRIFT, HIGH, LEVEL, LOG_LIGHT, LOW, MEMORY, SEEN, fire, set_levels, with_room
 from snnface.converters.single import decayed, log
 
 #: Pixels of a block, and the steps for which it must be silent to sleep.
@@ -23,16 +24,11 @@ INFINITE = 0x7F800000
 DARK = 0.01
 #: Bandwidth in the dark, as a fraction of the preset's figure.
 DARK_BANDWIDTH = 0.05
-#: Rows of ``planes``, float32 ``[6, N]``: the last picture and its log; the low-pass; levels at which a pixel fires,
-#: a little too close (and all of them while it recovers); leak a second, log contrast.
-SEEN, LOG_LIGHT, LEVEL, HIGH, LOW, DRIFT = range(6)
-#: Columns of ``own``, float64 ``[N, 4]``: the level that a pixel remembers, its thresholds, when it may fire again.
-MEMORY, ON, OFF, READY = range(4)
 #: Rows of ``of_block``, float64 ``[3, B]``, µs: since when ``LEVEL`` and ``MEMORY`` are (leak has been taken off the
 #: memory until then), and until when a block sleeps.
 SETTLED, EPOCH, SLEEPS = range(3)
-#: More than single precision can be wrong by, log contrast; how long leak stays apart from memory, µs.
-_SLACK, _APART_US = 4e-6, 500_000
+#: How long leak stays apart from memory, µs.
+_APART_US = 500_000
 
 _DARK, _DIM, _ONE = np.float32(DARK), np.float32(DARK_BANDWIDTH), np.float32(1)
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -63,14 +59,8 @@ def begin(light: Any, gap: Any, t_us: int, planes: Any, own: Any, of_block: Any)
         level = log(light[i] + _DARK)
         planes[SEEN, i], planes[LOG_LIGHT, i], planes[LEVEL, i] = light[i], level, level
         own[i, MEMORY] = level - gap[i]
-        _set_levels(planes, own, i)
+        set_levels(planes, own, i)
     of_block[SETTLED], of_block[EPOCH], of_block[SLEEPS] = t_us, t_us, t_us
-
-
-@_compiled
-def _set_levels(planes: Any, own: Any, i: Any) -> None:
-    planes[HIGH, i] = own[i, MEMORY] + own[i, ON] - _SLACK
-    planes[LOW, i] = own[i, MEMORY] - own[i, OFF] + _SLACK
 
 
 @_compiled
@@ -109,10 +99,8 @@ def advance(
                     apart = planes[LOG_LIGHT, i] - planes[LEVEL, i]
                     v0 = planes[LEVEL, i] + apart * decayed(rate * np.float32(start - of_block[SETTLED, b]))
                     ends = v0, v0 + (planes[LOG_LIGHT, i] - v0) * decayed(rate * duration)
-                t_out, who_out = _with_room(
-                    t_out, who_out, count, ends, own[i], until - k, planes[DRIFT, i], duration
-                )
-                count = _pixel(
+                t_out, who_out = with_room(t_out, who_out, count, ends, until - k, planes, own, i, duration)
+                count = fire(
                     i, ends[0], ends[1], k, until, noise_t, noise_on, refractory, start, stop, of_block[EPOCH, b],
                     planes, own, t_out, who_out, count,
                 )  # fmt: skip
@@ -150,10 +138,8 @@ def advance(
                 while until < noise and noise_pixel[until] == i:
                     until += 1
                 ends = before[j], planes[LEVEL, i]
-                t_out, who_out = _with_room(
-                    t_out, who_out, count, ends, own[i], until - k, planes[DRIFT, i], duration
-                )
-                count = _pixel(
+                t_out, who_out = with_room(t_out, who_out, count, ends, until - k, planes, own, i, duration)
+                count = fire(
                     i, ends[0], ends[1], k, until, noise_t, noise_on, refractory, start, stop, of_block[EPOCH, b],
                     planes, own, t_out, who_out, count,
                 )  # fmt: skip
@@ -168,7 +154,7 @@ def _take_leak(first: Any, size: Any, since: float, planes: Any, own: Any) -> No
         i = first + j
         own[i, MEMORY] -= planes[DRIFT, i] * (since * 1e-6)
         if planes[HIGH, i] > -np.inf:
-            _set_levels(planes, own, i)
+            set_levels(planes, own, i)
 
 
 @_compiled
@@ -219,79 +205,3 @@ def _test(first: Any, size: Any, leaked: Any, later: Any, planes: Any, hits: Any
         x = v + leaked * planes[DRIFT, i]
         hits[j] = (x >= high) | (x <= low)
         restless[j] = (max(v, goal) + later * planes[DRIFT, i] >= high) | (min(v, goal) <= low)
-
-
-@_compiled
-def _with_room(
-    t_out: Any, who_out: Any, count: int, ends: Any, own: Any, noise: int, drift: float, duration: float
-) -> Any:
-    """Outputs with room for whatever a pixel fires on its way from one end to the other."""
-    far = abs(ends[1] - ends[0]) + drift * duration * 1e-6
-    need = count + 2 + 2 * noise + int(far / min(own[ON], own[OFF]))
-    if need > len(t_out):
-        t_out = np.concatenate((t_out[:count], np.empty(2 * need - count, np.int64)))
-        who_out = np.concatenate((who_out[:count], np.empty(2 * need - count, np.int64)))
-    return t_out, who_out
-
-
-@_compiled
-def _pixel(
-    i: int, v0: float, v1: float, k: int, until: int, noise_t: Any, noise_on: Any, refractory: int, start: int,
-    stop: int, epoch: float, planes: Any, own: Any, t_out: Any, who_out: Any, count: int,
-) -> int:  # fmt: skip
-    """Events of a pixel whose level goes in a straight line from ``v0`` to ``v1``; noise ``k`` to ``until`` is its."""
-    drift = np.float64(planes[DRIFT, i]) * 1e-6
-    slope = (np.float64(v1) - np.float64(v0)) / (stop - start) + drift
-    # What the memory must be for no gap, at the start.
-    base = np.float64(v0) + drift * (start - epoch)
-    on, off, now = own[i, ON], own[i, OFF], max(np.float64(start), own[i, READY])
-    memory = own[i, MEMORY] if planes[HIGH, i] > -np.inf else base + slope * (now - start)
-    if now >= stop:
-        return count
-    while True:
-        gap, crossing = base + slope * (now - start) - memory, np.inf
-        if slope > 0:
-            crossing = max(now, now + (on - gap) / slope)
-        elif slope < 0:
-            crossing = max(now, now - (off + gap) / slope)
-        while k < until and noise_t[k] < now:
-            k += 1
-        fired, positive = crossing, slope > 0
-        if k < until and noise_t[k] < crossing:
-            fired, positive = noise_t[k], noise_on[k]
-            k += 1
-        if fired > stop:
-            break
-        # A crossing at a whole µs stays there in spite of rounding errors.
-        t_out[count] = min(max(int(np.ceil(fired - 1e-6)), start + 1), stop)
-        who_out[count] = 2 * i + positive
-        count += 1
-        now = fired + refractory
-        own[i, READY] = now
-        memory = base + slope * (now - start)
-        if now >= stop:
-            if now > stop:
-                planes[HIGH, i] = -np.inf
-                return count
-            break
-    own[i, MEMORY] = memory
-    _set_levels(planes, own, i)
-    return count
-
-
-@_compiled
-def in_order(t: Any, who: Any, start: int, stop: int, width: int, out: Any) -> None:
-    """Put events ``[E]`` into a record array, sorted by time, µs after µs; events of one µs stay as they are."""
-    place = np.zeros(stop - start + 1, np.int64)
-    for i in range(len(t)):
-        place[t[i] - start] += 1
-    total = 0
-    for s in range(len(place)):
-        place[s], total = total, total + place[s]
-    columns = np.uint32(width)
-    for i in range(len(t)):
-        k = place[t[i] - start]
-        place[t[i] - start] = k + 1
-        pixel = np.uint32(who[i] >> 1)
-        y = np.uint32(pixel // columns)
-        out[k].t, out[k].x, out[k].y, out[k].p = t[i], pixel - y * columns, y, who[i] & 1

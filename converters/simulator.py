@@ -14,22 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from snnface.converters.firing import DRIFT, OFF, ON, READY, SEEN, in_order
 from snnface.converters.noise import leak_rates, shot_noise, thresholds
-from snnface.converters.pixels import (
-    BLOCK,
-    DARK,
-    DARK_BANDWIDTH,
-    DRIFT,
-    INFINITE,
-    OFF,
-    ON,
-    READY,
-    SEEN,
-    advance,
-    begin,
-    compare,
-    in_order,
-)
+from snnface.converters.pixels import BLOCK, DARK, DARK_BANDWIDTH, INFINITE, advance, begin, compare
 from snnface.converters.preset import SensorPreset
 from snnface.converters.readout import Bus
 from snnface.errors import InputError
@@ -77,7 +64,7 @@ class EventSimulator:
             other = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
             drift = on * leak_rates(sensor, pixels, other)
         self._leaks = bool(drift.any())
-        # As in pixels.py.
+        # As in firing.py and pixels.py.
         self._planes, self._own = np.zeros((6, pixels), np.float32), np.zeros((pixels, 4))
         self._planes[DRIFT] = drift
         self._own[:, ON], self._own[:, OFF], self._own[:, READY] = on, off, -np.inf
