@@ -18,6 +18,7 @@ help:
 	@echo "make test     the tests"
 	@echo "make results  the long evaluation behind the tables (SIZE=small|standard|full), resumable"
 	@echo "make lava-random  random networks in our simulators and in real Lava"
+	@echo "make neurobench  NeuroBench's metrics of the demo's network, beside our own counts"
 	@echo "make check    tests, lint and types, as CI runs them"
 	@echo "make engine   compile the native engine again, where its sources changed"
 	@echo "make bench    this package beside other libraries: out/bench/train.json and stream.json"
@@ -52,6 +53,11 @@ results: venv
 # Spikes, currents and voltages of 120 random networks, in both of our simulators and in real Lava: minutes.
 lava-random: venv
 	$(BIN)/python tests/lava_random.py --networks 120
+
+# The harness without its dependencies, which are not needed here; the network is the demo's.
+neurobench: demo
+	$(BIN)/python -m pip install --quiet --no-deps neurobench tqdm
+	$(BIN)/snnface neurobench out/demo/model.net --data out/demo/test.h5 --clips 8 --out out/demo/neurobench.json
 
 # The other libraries without their dependencies, some of which would replace torch (torchvision, torchaudio) or are
 # not needed here; what they do import comes beside them.

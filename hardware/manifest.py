@@ -11,9 +11,9 @@ import numpy as np
 from snnface import __version__
 from snnface.errors import InputError
 from snnface.files import file_sha256, read_json, write_json
+from snnface.hardware.heads_file import described, head
 from snnface.hardware.integer import Host, IntegerNetwork
 from snnface.hardware.netx import read_net, write_net
-from snnface.network import Head, Settling
 
 
 def path_of(net: str | Path) -> Path:
@@ -60,38 +60,19 @@ def save(
             }
             for layer, scale in zip(network.layers, host.scales, strict=True)
         ],
-        "heads": {name: _described(head) for name, head in host.heads.items()},
+        "heads": {name: described(one) for name, one in host.heads.items()},
     }
     write_json(path_of(path), manifest)
     return path_of(path)
 
 
-def _described(head: Head) -> dict[str, Any]:
-    """A head in JSON; what it is divided by while it settles, where there is such a thing."""
-    described = {"start": head.start, "stop": head.stop, "scale": head.scale.tolist(), "offset": head.offset.tolist()}
-    if head.settling is None:
-        return described
-    alpha, beta = (np.asarray(decay).tolist() for decay in (head.settling.alpha, head.settling.beta))
-    return described | {"settling": {"alpha": alpha, "beta": beta, "prior": head.settling.prior}}
-
-
-def _head(described: dict[str, Any]) -> Head:
-    settling = described.get("settling")
-    return Head(
-        int(described["start"]),
-        int(described["stop"]),
-        np.asarray(described["scale"]),
-        np.asarray(described["offset"]),
-        settling and Settling(np.asarray(settling["alpha"]), np.asarray(settling["beta"]), float(settling["prior"])),
-    )
-
-
-def load(path: str | Path) -> IntegerNetwork:
+def load(path: str | Path, input_shape: tuple[int, ...] | None = None) -> IntegerNetwork:
     """Read a netx file and, where it stands beside it, its manifest.
 
+    ``input_shape``: as of :func:`snnface.hardware.netx_reader.read_net`.
     Raises :class:`InputError` where either is broken, or the manifest belongs to another file.
     """
-    network = read_net(path)
+    network = read_net(path, input_shape)
     if not path_of(path).is_file():
         return network
     content = read_json(path_of(path))
@@ -105,14 +86,14 @@ def load(path: str | Path) -> IntegerNetwork:
             int(content["payload_one"]),
             int(content["payload_max"]),
             tuple(np.asarray(layer["scale"], np.float64) for layer in content["layers"]),
-            {name: _head(description) for name, description in content["heads"].items()},
+            {name: head(description) for name, description in content["heads"].items()},
         )
         names = [str(layer["name"]) for layer in content["layers"]]
         input_shape = tuple(int(n) for n in content["input_shape"])
     except (KeyError, TypeError, AttributeError) as e:
         raise InputError(path_of(path), f"lacks or garbles field {e}", "Export the network again") from e
     layers = (replace(layer, name=name) for layer, name in zip(network.layers, names, strict=True))
-    return IntegerNetwork(input_shape, tuple(layers), host)
+    return IntegerNetwork(input_shape, tuple(layers), host, network.warnings)
 
 
 def variant(path: str | Path, mode: str) -> Path:

@@ -28,8 +28,11 @@ def on_grid(network: Network, grid: Grid) -> IntegerNetwork:
     first = result.layers[0]
     limit = (THRESHOLD_MAX - 1) * memory(network.layers[0]) / largest
     if (one_sided(first.weight.reshape(len(first.weight), -1)) > limit).any():
-        what = "quantised, its current could wrap"
-        raise InputError(f"layer {first.name}", what, "Quantise it by calibration: snnface export --bits 8")
+        raise InputError(
+            f"layer {first.name}",
+            "quantised, its current could wrap",
+            "Quantise it by calibration: snnface export --bits 8",
+        )
     for quantised in result.layers:
         if what := chip_refusal(quantised):
             raise InputError(

@@ -201,7 +201,8 @@ class Encoder(nn.Module):
             settling = None
             if head.prior is not None:
                 alpha, beta = (torch.as_tensor(neurons.value(decay)) for decay in ("alpha", "beta"))
-                settling = Settling(*(d[rows] if d.dim() else d.expand(head.size) for d in (alpha, beta)), head.prior)
+                alpha, beta = (d[rows] if d.dim() else d.expand(head.size) for d in (alpha, beta))
+                settling = Settling(alpha, beta, head.prior)
             scale, offset = (np.asarray(values, np.float32) for values in (head.scale, head.offset))
             heads[name] = Head(rows.start, rows.stop, scale, offset, settling)
             start = rows.stop

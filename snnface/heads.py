@@ -28,7 +28,8 @@ def decode(readout: Tensor, heads: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def settled(settling: Any, steps: Tensor) -> Tensor:
-    """What membranes are divided by after ``steps`` (integers ``[T, 1]``) steps: float64 ``[T, size]``, differentiable.
+    """What membranes are divided by after so many ``steps`` (integers ``[T, 1]``): float64 ``[T, size]``,
+    differentiable.
 
     After n steps of a constant input, u ← α·u + x, v ← β·v + u have brought v from 0 to the part
     r = 1 − βⁿ − (1 − β)·α·(αⁿ − βⁿ)/(α − β) of where it ends: the correction of a running mean's start (Kingma & Ba

@@ -26,10 +26,14 @@ LEARNING = (
     *(f"{m}.py" for m in ("batch", "input", "synapse", "neuron", "surrogate", "encoder", "heads", "forward")),
     *("metrics.py", "backends/__init__.py", "backends/native.py", "engine"),
     *(f"training/{m}.py" for m in ("augment", "baselines", "clips", "evaluate", "models", "objectives", "recipe")),
-    *(f"training/{m}.py" for m in ("side_by_side", "teacher_file", "trainer")),
+    *(f"training/{m}.py" for m in ("budgets", "quantised", "side_by_side", "teacher_file", "trainer")),
+    *(f"hardware/{m}.py" for m in ("bounds", "grid", "quantise", "rounded")),
 )
 #: What an exported network's answers come from.
-INTEGERS = tuple(f"hardware/{m}.py" for m in ("backend", "fixed_point", "integer", "manifest", "netx", "stream"))
+INTEGERS = (
+    *(f"hardware/{m}.py" for m in ("backend", "fixed_point", "integer", "manifest", "native", "neurons", "stream")),
+    *(f"hardware/{m}.py" for m in ("netx", "netx_reader", "netx_fields", "netx_neurons", "synapses")),
+)
 
 
 @dataclass(frozen=True)

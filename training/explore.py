@@ -31,8 +31,6 @@ from snnface.training.side_by_side import TrainingRun, train_side_by_side
 from snnface.training.stages import Stage, Stages
 
 CNN = "matched CNN + LSTM"
-#: What decides a training.
-TRAINING = (*LEARNING, "training/budgets.py", "training/quantised.py", "hardware/quantise.py", "hardware/grid.py")
 #: What decides a price.
 PRICED_BY = (
     *("chip", "cores", "energy", "latency", "placement", "profile", "profile_command", "traffic", "baseline_macs"),
@@ -113,7 +111,7 @@ class Exploration:
                 inputs=[run.recipe.data.train, *([run.recipe.teacher] if run.recipe.teacher else [])],
                 outputs=[run.run / "best.safetensors"],
                 partial=[run.run],
-                code=TRAINING,
+                code=LEARNING,
             )
             for label, run in runs.items()
         ]

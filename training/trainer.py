@@ -51,7 +51,8 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
     folder.open(describe(recipe, data_sha256, init), resume)
     chip = ChipNumbers(recipe.quantise, clips, settings.seed, folder.path / "grid.json") if recipe.quantise else None
     bits = recipe.quantise.bits if recipe.quantise else 8
-    budgets = Budgets(model.to_network(), recipe.losses, bits) if isinstance(model, Encoder) else None
+    encoder = model if isinstance(model, Encoder) else None
+    budgets = Budgets(encoder.to_network(), recipe.losses, bits) if encoder else None
     groups = _parameter_groups(model, settings.neuron_lr)
     optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     log = folder.load_progress(model, optimizer)
@@ -75,7 +76,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
             generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
             sums: dict[str, float] = {}
             model.train()
-            run = chip.begin(model, epoch) if chip else None
+            run = chip.begin(encoder, epoch) if chip and encoder else None
             for i, indices in enumerate(clips.order(settings.seed, epoch, settings.batch)):
                 for group in optimizer.param_groups:
                     group["lr"] = group["times"] * rate(epoch * per_epoch + i)
@@ -106,7 +107,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
                 for name, term in terms.items():
                     sums[name] = sums.get(name, 0.0) + float(term.detach()) / per_epoch
             model.eval()
-            run = chip.settle(model) if chip else None
+            run = chip.settle(encoder) if chip and encoder else None
             predict = functools.partial(model, run=run) if run else model
             found = measure(
                 answer(predict, step_us(model), validation, settings.batch, "  validation"), validation, mean_shape

@@ -8,7 +8,7 @@ from typing import Any
 from snnface import __version__
 from snnface.errors import InputError
 from snnface.files import file_sha256, write_json
-from snnface.hardware.nir_files.network import described_head
+from snnface.hardware.heads_file import described
 from snnface.hardware.nir_files.readers import installed
 from snnface.hardware.nir_files.write import DT, notes, refusals, write, written
 from snnface.network import Network
@@ -63,7 +63,7 @@ def export_nir(out: Path, network: Network, source: Path) -> dict[str, Any]:
             "layers": [
                 {"name": x.name, "kind": x.kind, "spiking": x.spiking, "neurons": x.neurons} for x in said.layers
             ],
-            "heads": {name: described_head(head) for name, head in network.heads.items()},
+            "heads": {name: described(head) for name, head in network.heads.items()},
             "certificate": None if certificate is None else certificate.name,
         },
     )

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from snnface.errors import InputError
+from snnface.hardware.heads_file import head
 from snnface.hardware.nir_files.linear import Synapses, by_channel, synapses
 from snnface.hardware.nir_files.neurons import Stepped, stepped
 from snnface.hardware.nir_files.semantics import Semantics
 from snnface.hardware.nir_files.shapes import shapes
 from snnface.hardware.nir_files.source import NEURONS, Graph, Node
-from snnface.network import Head, Network, Settling, SynapticLayer
+from snnface.network import Network, SynapticLayer
 
 #: Names of our nodes: a layer's weights and its neurons.
 WEIGHTS, NEURON = "_weights", "_neurons"
@@ -149,7 +150,7 @@ def _host(graph: Graph, semantics: Semantics, layers: tuple[SynapticLayer, ...])
     if "snnface" not in m:
         return step_us, float(step_us), "unary", layers
     try:
-        heads = {name: _head(x) for name, x in json.loads(m["heads"]).items()}
+        heads = {name: head(x) for name, x in json.loads(m["heads"]).items()}
         return (
             step_us,
             float(m["tau_syn_us"]),
@@ -161,24 +162,3 @@ def _host(graph: Graph, semantics: Semantics, layers: tuple[SynapticLayer, ...])
         )
     except (KeyError, TypeError, ValueError) as e:
         raise InputError(graph.where, f"has broken metadata ({e})", "Export the network again") from e
-
-
-def described_head(head: Head) -> dict[str, Any]:
-    """A head in JSON."""
-    said = {"start": head.start, "stop": head.stop, "scale": np.ravel(head.scale).tolist()}
-    said |= {"offset": np.ravel(head.offset).tolist()}
-    if head.settling is not None:
-        alpha, beta = (np.asarray(decay).tolist() for decay in (head.settling.alpha, head.settling.beta))
-        said |= {"settling": {"alpha": alpha, "beta": beta, "prior": head.settling.prior}}
-    return said
-
-
-def _head(said: dict[str, Any]) -> Head:
-    settling = said.get("settling")
-    return Head(
-        int(said["start"]),
-        int(said["stop"]),
-        np.asarray(said["scale"]),
-        np.asarray(said["offset"]),
-        settling and Settling(np.asarray(settling["alpha"]), np.asarray(settling["beta"]), float(settling["prior"])),
-    )

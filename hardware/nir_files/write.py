@@ -22,7 +22,8 @@ import numpy as np
 
 from snnface import __version__
 from snnface.files import atomic_path
-from snnface.hardware.nir_files.network import NEURON, WEIGHTS, described_head
+from snnface.hardware.heads_file import described
+from snnface.hardware.nir_files.network import NEURON, WEIGHTS
 from snnface.hardware.nir_files.neurons import READOUT_THRESHOLD
 from snnface.network import Network, SynapticLayer
 
@@ -185,7 +186,7 @@ def _metadata(network: Network) -> dict[str, Any]:
         "payload_max": network.payload_max,
         "reset": "zero",
         "readout": "" if network.layers[-1].spiking else network.layers[-1].name,
-        "heads": json.dumps({name: described_head(head) for name, head in network.heads.items()}),
+        "heads": json.dumps({name: described(head) for name, head in network.heads.items()}),
     }
 
 

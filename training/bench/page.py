@@ -12,7 +12,13 @@ from snnface.training.bench import figures
 from snnface.training.bench.sweep import SWEEPS
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-_TITLES = {"train": "Training", "stream": "Streaming", "integer": "Integer streaming", "io": "Reading", "simulate": "Event simulation"}
+_TITLES = {
+    "train": "Training",
+    "stream": "Streaming",
+    "integer": "Integer streaming",
+    "io": "Reading",
+    "simulate": "Event simulation",
+}
 
 
 def write_page(results: Path, out: Path) -> list[str]:
