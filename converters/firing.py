@@ -26,16 +26,16 @@ def set_levels(planes: Any, own: Any, i: Any) -> None:
 
 
 @_compiled
-def with_room(
-    t_out: Any, who_out: Any, count: int, ends: Any, noise: int, planes: Any, own: Any, i: int, duration: float
-) -> Any:
-    """Outputs with room for whatever a pixel fires on its way from one end to the other."""
+def most_events(ends: Any, noise: int, planes: Any, own: Any, i: int, duration: float) -> Any:
+    """No fewer than a pixel fires on its way from one end to the other."""
     far = abs(ends[1] - ends[0]) + planes[DRIFT, i] * duration * 1e-6
-    need = count + 2 + 2 * noise + int(far / min(own[i, ON], own[i, OFF]))
-    if need > len(t_out):
-        t_out = np.concatenate((t_out[:count], np.empty(2 * need - count, np.int64)))
-        who_out = np.concatenate((who_out[:count], np.empty(2 * need - count, np.int64)))
-    return t_out, who_out
+    return 2 + 2 * noise + int(far / min(own[i, ON], own[i, OFF]))
+
+
+@_compiled
+def larger(column: Any, room: int) -> Any:
+    """The same column with twice the room that is asked."""
+    return np.concatenate((column, np.empty(2 * room - len(column), column.dtype)))
 
 
 @_compiled

@@ -13,7 +13,19 @@ from typing import Any
 import numba
 import numpy as np
 
-from snnface.converters.firing import DRIFT, HIGH, LEVEL, LOG_LIGHT, LOW, MEMORY, SEEN, fire, set_levels, with_room
+from snnface.converters.firing import (
+    DRIFT,
+    HIGH,
+    LEVEL,
+    LOG_LIGHT,
+    LOW,
+    MEMORY,
+    SEEN,
+    fire,
+    larger,
+    most_events,
+    set_levels,
+)
 from snnface.converters.single import decayed, log
 
 #: Pixels of a block, and the steps for which it must be silent to sleep.
@@ -99,7 +111,9 @@ def advance(
                     apart = planes[LOG_LIGHT, i] - planes[LEVEL, i]
                     v0 = planes[LEVEL, i] + apart * decayed(rate * np.float32(start - of_block[SETTLED, b]))
                     ends = v0, v0 + (planes[LOG_LIGHT, i] - v0) * decayed(rate * duration)
-                t_out, who_out = with_room(t_out, who_out, count, ends, until - k, planes, own, i, duration)
+                room = count + most_events(ends, until - k, planes, own, i, duration)
+                if room > len(t_out):
+                    t_out, who_out = larger(t_out, room), larger(who_out, room)
                 count = fire(
                     i, ends[0], ends[1], k, until, noise_t, noise_on, refractory, start, stop, of_block[EPOCH, b],
                     planes, own, t_out, who_out, count,
@@ -138,7 +152,9 @@ def advance(
                 while until < noise and noise_pixel[until] == i:
                     until += 1
                 ends = before[j], planes[LEVEL, i]
-                t_out, who_out = with_room(t_out, who_out, count, ends, until - k, planes, own, i, duration)
+                room = count + most_events(ends, until - k, planes, own, i, duration)
+                if room > len(t_out):
+                    t_out, who_out = larger(t_out, room), larger(who_out, room)
                 count = fire(
                     i, ends[0], ends[1], k, until, noise_t, noise_on, refractory, start, stop, of_block[EPOCH, b],
                     planes, own, t_out, who_out, count,
