@@ -11,7 +11,7 @@ from snnface.network import Head, Settling
 
 def described(head: Head) -> dict[str, Any]:
     """Rows, scale and offset of a head, and what it is divided by while it settles, where there is such a thing."""
-    said = {"start": head.start, "stop": head.stop}
+    said: dict[str, Any] = {"start": head.start, "stop": head.stop}
     said |= {"scale": np.ravel(head.scale).tolist(), "offset": np.ravel(head.offset).tolist()}
     if head.settling is not None:
         alpha, beta = (np.ravel(decay).tolist() for decay in (head.settling.alpha, head.settling.beta))
