@@ -43,7 +43,7 @@ SETTLED, EPOCH, SLEEPS = range(3)
 _APART_US = 500_000
 
 _DARK, _DIM, _ONE = np.float32(DARK), np.float32(DARK_BANDWIDTH), np.float32(1)
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_compiled

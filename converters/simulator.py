@@ -142,7 +142,8 @@ class EventSimulator:
             )  # fmt: skip
 
         found = list((self._pool.map if self._pool and parts > 1 else map)(of, range(parts)))
-        t, who = (np.concatenate([part[i][: part[2]] for part in found]) for i in range(2))
+        t = np.concatenate([t_us[:count] for t_us, _, count in found])
+        who = np.concatenate([which[:count] for _, which, count in found])
         events = np.empty(len(t), EVENT_DTYPE)
         if 8 * len(t) > stop - start:
             in_order(t, who, start, stop, self.width, events)
