@@ -15,7 +15,7 @@ MEMORY, ON, OFF, READY = range(4)
 #: More than single precision can be wrong by, log contrast.
 _SLACK = 4e-6
 
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_compiled
