@@ -102,7 +102,7 @@ def test_scaling_is_snnfaces(sensor, target, seed, events):
 
 
 def test_heads_settle_as_snnfaces(tmp_path):
-    from snnface.hardware.manifest import _described
+    from snnface.hardware.heads_file import described
     from snnface.network import Settling
 
     rng = np.random.default_rng(0)
@@ -112,7 +112,7 @@ def test_heads_settle_as_snnfaces(tmp_path):
         "landmarks": Head(0, 6, rng.normal(size=6), rng.normal(size=6), settling),
         "au": Head(6, 8, np.ones(2), np.zeros(2)),
     }
-    (tmp_path / "heads.json").write_text(json.dumps({n: _described(h) for n, h in heads.items()}))
+    (tmp_path / "heads.json").write_text(json.dumps({n: described(h) for n, h in heads.items()}))
     scale = rng.uniform(10, 20, 8)
     found = Heads(tmp_path, {"layers": [{"scale": scale.tolist()}]})
     membranes = rng.integers(-10_000, 10_000, 8)
