@@ -26,24 +26,42 @@ def set_levels(planes: Any, own: Any, i: Any) -> None:
 
 
 @_compiled
-def most_events(ends: Any, noise: int, planes: Any, own: Any, i: int, duration: float) -> Any:
+def _most_events(ends: Any, noise: int, planes: Any, own: Any, i: int, duration: float) -> Any:
     """No fewer than a pixel fires on its way from one end to the other."""
     far = abs(ends[1] - ends[0]) + planes[DRIFT, i] * duration * 1e-6
     return 2 + 2 * noise + int(far / min(own[i, ON], own[i, OFF]))
 
 
 @_compiled
-def larger(column: Any, room: int) -> Any:
+def _larger(column: Any, room: int) -> Any:
     """The same column with twice the room that is asked."""
     return np.concatenate((column, np.empty(2 * room - len(column), column.dtype)))
 
 
 @_compiled
 def fire(
+    i: int, ends: Any, k: int, until: int, noise_t: Any, noise_on: Any, refractory: int, start: int,
+    stop: int, epoch: float, planes: Any, own: Any, t_out: Any, who_out: Any, count: int,
+) -> Any:  # fmt: skip
+    """Events of a pixel whose level goes in a straight line between its two ``ends``; noise ``k`` to ``until`` its.
+
+    Returns the columns, larger ones where there was no room (no burst is too large), and how many events they hold.
+    """
+    room = count + _most_events(ends, until - k, planes, own, i, np.float32(stop - start))
+    if room > len(t_out):
+        t_out, who_out = _larger(t_out, room), _larger(who_out, room)
+    count = _fire(
+        i, ends[0], ends[1], k, until, noise_t, noise_on, refractory, start, stop, epoch, planes, own, t_out, who_out,
+        count,
+    )  # fmt: skip
+    return t_out, who_out, count
+
+
+@_compiled
+def _fire(
     i: int, v0: float, v1: float, k: int, until: int, noise_t: Any, noise_on: Any, refractory: int, start: int,
     stop: int, epoch: float, planes: Any, own: Any, t_out: Any, who_out: Any, count: int,
 ) -> int:  # fmt: skip
-    """Events of a pixel whose level goes in a straight line from ``v0`` to ``v1``; noise ``k`` to ``until`` its."""
     drift = np.float64(planes[DRIFT, i]) * 1e-6
     slope = (np.float64(v1) - np.float64(v0)) / (stop - start) + drift
     # What the memory must be for no gap, at the start.

@@ -22,8 +22,6 @@ from snnface.converters.firing import (
     MEMORY,
     SEEN,
     fire,
-    larger,
-    most_events,
     set_levels,
 )
 from snnface.converters.single import decayed, log
@@ -111,11 +109,8 @@ def advance(
                     apart = planes[LOG_LIGHT, i] - planes[LEVEL, i]
                     v0 = planes[LEVEL, i] + apart * decayed(rate * np.float32(start - of_block[SETTLED, b]))
                     ends = v0, v0 + (planes[LOG_LIGHT, i] - v0) * decayed(rate * duration)
-                room = count + most_events(ends, until - k, planes, own, i, duration)
-                if room > len(t_out):
-                    t_out, who_out = larger(t_out, room), larger(who_out, room)
-                count = fire(
-                    i, ends[0], ends[1], k, until, noise_t, noise_on, refractory, start, stop, of_block[EPOCH, b],
+                t_out, who_out, count = fire(
+                    i, ends, k, until, noise_t, noise_on, refractory, start, stop, of_block[EPOCH, b],
                     planes, own, t_out, who_out, count,
                 )  # fmt: skip
                 leak = planes[DRIFT, i] * np.float32((of_block[SLEEPS, b] - of_block[EPOCH, b]) * 1e-6)
@@ -152,11 +147,8 @@ def advance(
                 while until < noise and noise_pixel[until] == i:
                     until += 1
                 ends = before[j], planes[LEVEL, i]
-                room = count + most_events(ends, until - k, planes, own, i, duration)
-                if room > len(t_out):
-                    t_out, who_out = larger(t_out, room), larger(who_out, room)
-                count = fire(
-                    i, ends[0], ends[1], k, until, noise_t, noise_on, refractory, start, stop, of_block[EPOCH, b],
+                t_out, who_out, count = fire(
+                    i, ends, k, until, noise_t, noise_on, refractory, start, stop, of_block[EPOCH, b],
                     planes, own, t_out, who_out, count,
                 )  # fmt: skip
                 k = until
