@@ -78,8 +78,8 @@ def shape_of(path: str | Path) -> tuple[int, ...] | None:
         return None
 
 
-def read_spikes(path: str | Path, input_shape: tuple[int, ...]) -> np.ndarray:
-    """An input array ``[T, *input_shape]`` (or ``[T, N]``) of non-negative integers, int32."""
+def read_steps(path: str | Path, input_shape: tuple[int, ...]) -> np.ndarray:
+    """An array of any kind, ``[T, *input_shape]`` (or ``[T, N]``) in its .npy file."""
     try:
         x = np.load(path, allow_pickle=False)
     except FileNotFoundError as e:
@@ -92,8 +92,14 @@ def read_spikes(path: str | Path, input_shape: tuple[int, ...]) -> np.ndarray:
             f"has shape {getattr(x, 'shape', '?')}, the network takes {('T', *input_shape)}",
             "Give one step a row: [T, C, H, W] or [T, N]",
         )
+    return x.reshape(len(x), *input_shape)
+
+
+def read_spikes(path: str | Path, input_shape: tuple[int, ...]) -> np.ndarray:
+    """An input array ``[T, *input_shape]`` (or ``[T, N]``) of non-negative integers, int32."""
+    x = read_steps(path, input_shape)
     if x.dtype.kind not in "biuf" or not np.isfinite(x).all() or not np.array_equal(x, whole := x.astype(np.int64)):
         raise InputError(path, "holds values that are not integers", "Give spikes (0 and 1) or integer payloads")
     if whole.min() < 0 or whole.max() > PAYLOAD_LIMIT:
         raise InputError(path, f"holds payloads outside 0..{PAYLOAD_LIMIT}", "Payloads have 8 bits")
-    return whole.reshape(len(x), *input_shape).astype(np.int32)
+    return whole.astype(np.int32)

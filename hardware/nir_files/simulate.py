@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from snnface.errors import InputError
+from snnface.hardware.inputs import read_steps
 from snnface.hardware.nir_files.neurons import Stepped, stepped
 from snnface.hardware.nir_files.semantics import Semantics, resolve
 from snnface.hardware.nir_files.shapes import Shape, shapes, window
@@ -161,18 +162,10 @@ def _applied(graph: Graph, node: Node, x: np.ndarray, shape: Shape) -> np.ndarra
 
 def read_input(path: str | Path, shape: Shape) -> np.ndarray:
     """A float input array ``[T, *shape]`` (or ``[T, N]``) from a .npy file."""
-    try:
-        x = np.load(path, allow_pickle=False)
-    except FileNotFoundError as e:
-        raise InputError(path, "does not exist", "Check the path") from e
-    except (OSError, ValueError, EOFError) as e:
-        raise InputError(path, f"is not a readable .npy array ({e})", "Write it with numpy.save") from e
-    if not isinstance(x, np.ndarray) or x.ndim < 2 or len(x) == 0 or x[0].size != np.prod(shape):
-        what = f"has shape {getattr(x, 'shape', '?')}, the network takes {('T', *shape)}"
-        raise InputError(path, what, "Give one step a row: [T, C, H, W] or [T, N]")
+    x = read_steps(path, shape)
     if x.dtype.kind not in "biuf" or not np.isfinite(x).all():
         raise InputError(path, "holds values that are not finite numbers", "Give finite floats or integers")
-    return x.reshape(len(x), *shape)
+    return x
 
 
 def blocks(x: np.ndarray) -> Iterator[slice]:
