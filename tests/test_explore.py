@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from snnface.datasets.store import Store
 from snnface.errors import InputError
 from snnface.hardware.chip import load_chip
+from snnface.training import experiment
 from snnface.training import explore as exploring
 from snnface.training import recipe as recipes
 from snnface.training.explore_command import explore
@@ -171,7 +172,7 @@ def test_from_recipe_to_picture_and_again_without_training(tiny_path, tmp_path, 
     def never(*args):
         raise AssertionError("everything was there already")
 
-    monkeypatch.setattr(exploring, "train_side_by_side", never)
+    monkeypatch.setattr(experiment, "train_side_by_side", never)
     monkeypatch.setattr(exploring, "profile", never)
     monkeypatch.setattr(exploring, "shrink", never)
     assert explore("student", **call) == answer
@@ -203,7 +204,7 @@ def test_fine_tuning_where_weights_keep_their_shapes(tiny_path, tmp_path, monkey
         begun.extend(trainings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(exploring, "train_side_by_side", begin)
+    monkeypatch.setattr(experiment, "train_side_by_side", begin)
     with pytest.raises(KeyboardInterrupt):
         explore(
             "student", vary=["width=0.5", "rate=0.01"], set=[f"data.train={tiny_path}", *SMALL],

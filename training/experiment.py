@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -122,24 +122,7 @@ class Experiment:
     def train(self, *students: Student) -> list[Path]:
         """Each network's best checkpoint, chosen on the validation people; trained side by side, the first first."""
         trainings = {s.label or s.name: self._training(s) for s in students}
-        stages = [
-            Stage(
-                f"train {label}",
-                settings=recipes.canonical(training.recipe),
-                inputs=[self.train_data, *([self.teacher] if training.recipe.teacher else [])],
-                outputs=[training.run / "best.safetensors"],
-                partial=[training.run],
-                code=LEARNING,
-            )
-            for label, training in trainings.items()
-        ]
-
-        def work(missing: list[Stage]) -> Iterator[tuple[Stage, dict[str, Any], float]]:
-            todo = [t for stage, t in zip(stages, trainings.values(), strict=True) if stage in missing]
-            for i, answer, seconds in train_side_by_side(todo):
-                yield missing[i], answer, seconds
-
-        self.stages.run_side_by_side(stages, work)
+        train_in_stages(self.stages, trainings)
         return [training.run / "best.safetensors" for training in trainings.values()]
 
     def _training(self, student: Student) -> TrainingRun:
@@ -171,3 +154,25 @@ class Experiment:
 def validation_score(network: Path) -> float:
     """What the best epoch of a run was chosen by, on the validation people."""
     return max(line["score"] for line in read_log(network.parent))
+
+
+def train_in_stages(stages: Stages, trainings: Mapping[str, TrainingRun]) -> dict[str, dict[str, Any]]:
+    """Train side by side whatever is not trained yet, the first first; label → the trainer's answer."""
+    wanted = [
+        Stage(
+            f"train {label}",
+            settings={"recipe": recipes.canonical(training.recipe), "init": training.init},
+            inputs=[training.recipe.data.train, *([training.recipe.teacher] if training.recipe.teacher else [])],
+            outputs=[training.run / "best.safetensors"],
+            partial=[training.run],
+            code=LEARNING,
+        )
+        for label, training in trainings.items()
+    ]
+
+    def work(missing: list[Stage]) -> Iterator[tuple[Stage, dict[str, Any], float]]:
+        todo = [t for stage, t in zip(wanted, trainings.values(), strict=True) if stage in missing]
+        for i, answer, seconds in train_side_by_side(todo):
+            yield missing[i], answer, seconds
+
+    return dict(zip(trainings, stages.run_side_by_side(wanted, work), strict=True))

@@ -6,7 +6,7 @@ training goes on from its last epoch. All are measured on the validation people.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,12 @@ from snnface.hardware.profile import FOOTING
 from snnface.hardware.profile_command import profile
 from snnface.network import Network
 from snnface.progress import say
-from snnface.training import recipe as recipes
-from snnface.training.experiment import LEARNING
+from snnface.training.experiment import train_in_stages
 from snnface.training.explore_data import shrink
 from snnface.training.explore_family import Member, without_teacher
 from snnface.training.recipe import Recipe
-from snnface.training.side_by_side import TrainingRun, train_side_by_side
-from snnface.training.stages import Stage, Stages
+from snnface.training.side_by_side import TrainingRun
+from snnface.training.stages import Stages
 
 CNN = "matched CNN + LSTM"
 #: What decides a price.
@@ -104,24 +103,7 @@ class Exploration:
         runs = {m.label: self._training(m) for m in members}
         if self.family.cnn:
             runs[CNN] = TrainingRun(without_teacher(self.family.recipe), self.folder / "runs" / CNN)
-        stages = [
-            Stage(
-                f"train {label}",
-                settings={"recipe": recipes.canonical(run.recipe), "init": run.init},
-                inputs=[run.recipe.data.train, *([run.recipe.teacher] if run.recipe.teacher else [])],
-                outputs=[run.run / "best.safetensors"],
-                partial=[run.run],
-                code=LEARNING,
-            )
-            for label, run in runs.items()
-        ]
-
-        def work(missing: list[Stage]) -> Iterator[tuple[Stage, dict[str, Any], float]]:
-            todo = [run for stage, run in zip(stages, runs.values(), strict=True) if stage in missing]
-            for i, answer, seconds in train_side_by_side(todo):
-                yield missing[i], answer, seconds
-
-        return dict(zip(runs, self.stages.run_side_by_side(stages, work), strict=True))
+        return train_in_stages(self.stages, runs)
 
     def _training(self, member: Member) -> TrainingRun:
         data = self.data[member.size]
