@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from snnface.converters.plan import LENGTH_SPREAD, Plan
+from snnface.converters.preset import drawn
 from snnface.converters.sensors import sensor
 from snnface.converters.simulator import EventSimulator
 from snnface.datasets.store import ClipData
@@ -30,7 +31,10 @@ def make_clip(plan: Plan, number: int) -> ClipData:
     seed = int(face_seed.generate_state(1)[0])
     spec = ClipSpec(identity, au, expression, seconds, plan.width, plan.height, seed)
     clip = FaceClip(spec, face=plan.actor, variation=plan.variation)
-    simulator = EventSimulator(plan.width, plan.height, sensor(plan.sensor), int(sensor_seed.generate_state(1)[0]))
+    preset = sensor(plan.sensor)
+    if plan.sensor_spread > 1:
+        preset = drawn(preset, plan.sensor_spread, np.random.default_rng(sensor_seed.spawn(1)[0]))
+    simulator = EventSimulator(plan.width, plan.height, preset, int(sensor_seed.generate_state(1)[0]))
     frame_t_us = np.arange(0, clip.duration_us, FRAME_US, dtype=np.int64)
     # Both cameras look at the same pictures: the event sensor sees each of the ordinary one's, and those between.
     times = clip.sampling_times(np.append(frame_t_us, clip.duration_us))

@@ -35,7 +35,9 @@ class Plan:
     ``seconds``: mean length of a clip; ``split``: fractions of the people in training, validation and test;
     ``first_identity``: number of the first person, so that two sets can hold different people; ``face``: as of
     :func:`snnface.faces.load.load_face`; ``scene``: a name of :data:`snnface.faces.variation.SCENES`; ``vary``: names
-    and values of the settings of :class:`~snnface.faces.variation.Variation` that differ from it.
+    and values of the settings of :class:`~snnface.faces.variation.Variation` that differ from it; ``sensor_spread``:
+    each clip's sensor is drawn so many times around the preset (:func:`snnface.converters.preset.drawn`), 1 is the
+    preset itself.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Plan:
     face: str = PROCEDURAL.name
     scene: str = "plain"
     vary: tuple[tuple[str, float], ...] = ()
+    sensor_spread: float = 1.0
 
     def __post_init__(self) -> None:
         for name, least in (("clips", 1), ("identities", 1), ("seed", 0), ("first_identity", 0)):
@@ -79,6 +82,8 @@ class Plan:
         if len(self.split) != 3 or not (min(self.split) >= 0 and abs(sum(self.split) - 1) < 1e-6):
             raise InputError("--split", "is not three fractions that sum to 1", "Write for example 0.7,0.15,0.15")
         sensor(self.sensor)
+        if not 1 <= self.sensor_spread <= 10:
+            raise InputError("--sensor-spread", f"{self.sensor_spread} is no factor", "Give 1 (the preset) to 10")
         self._check_scene()
         for task in self.tasks:
             if not self.numbers(task):

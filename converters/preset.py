@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,30 @@ class SensorPreset:
     readout: Readout | None = None
     size: tuple[int, int] | None = None
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+#: The two thresholds of a drawn sensor differ by up to this factor more than those of its preset.
+_APART = 1.2
+
+
+def drawn(preset: SensorPreset, spread: float, random: np.random.Generator) -> SensorPreset:
+    """A sensor of this design with other biases: figures drawn up to ``spread`` times above and below, evenly in their
+    logarithm.
+
+    Both thresholds move together, as with the light's contrast, and a little apart; bandwidth, leak and refractory
+    period each on their own; shot noise by up to the square, because it differs most from sensor to sensor.
+    """
+
+    def factor(most: float) -> float:
+        return float(most ** random.uniform(-1, 1))
+
+    contrast = factor(spread)
+    return replace(
+        preset,
+        threshold_on=preset.threshold_on * contrast * factor(_APART),
+        threshold_off=preset.threshold_off * contrast * factor(_APART),
+        cutoff_hz=preset.cutoff_hz * factor(spread),
+        leak_hz=preset.leak_hz * factor(spread),
+        shot_hz=preset.shot_hz * factor(spread**2),
+        refractory_us=round(preset.refractory_us * factor(spread)),
+    )

@@ -24,6 +24,8 @@ from PIL import Image
 from snnface import cli
 from snnface.converters.clip import FRAME_US, make_clip
 from snnface.converters.plan import Plan
+from snnface.converters.preset import drawn
+from snnface.converters.sensors import sensor
 from snnface.converters.synth import CLIPS_A_PART, _parts, synthesise
 from snnface.datasets.store import Store
 from snnface.errors import InputError
@@ -138,6 +140,34 @@ def test_a_varied_scene_is_the_same_for_any_workers_and_is_not_the_plain_one(mad
     # The mains light every pixel up and down.
     assert one["events"] > 3 * sum(len(Store(made[0]).events(i)) for i in range(4))
     assert Store(made[0]).generator["settings"]["scene"] == "plain"
+
+
+def test_sensors_are_drawn_around_their_preset_clip_by_clip(made, tmp_path: Path) -> None:
+    drawing = plan(sensor_spread=3.0)
+    one = synthesise(tmp_path / "one.h5", drawing)
+    assert synthesise(tmp_path / "two.h5", drawing, workers=2)["sha256"] == one["sha256"]
+    events, preset = (np.array([len(Store(p).events(i)) for i in range(8)]) for p in (tmp_path / "one.h5", made[0]))
+    # The faces are the same, what the sensor makes of them is not: some see more, some less.
+    assert np.array_equal(Store(tmp_path / "one.h5").clip(1).landmarks, Store(made[0]).clip(1).landmarks)
+    assert (events > 1.1 * preset).any()
+    assert (events < preset / 1.1).any()
+
+
+def test_a_drawn_sensor_stays_within_the_spread_and_fills_it() -> None:
+    preset, random = sensor("davis346-full"), np.random.default_rng(0)
+    sensors = [drawn(preset, 2.5, random) for _ in range(400)]
+    for name, most in (("cutoff_hz", 2.5), ("leak_hz", 2.5), ("shot_hz", 6.25), ("refractory_us", 2.5)):
+        times = np.array([getattr(s, name) / getattr(preset, name) for s in sensors])
+        assert 1 / most - 0.01 <= times.min() < 1.1 / most, name
+        assert most / 1.1 < times.max() <= most + 0.01, name
+        assert np.median(np.log(times)) == pytest.approx(0, abs=0.2), name
+    on, off = (
+        np.log([getattr(s, f"threshold_{p}") / getattr(preset, f"threshold_{p}") for s in sensors])
+        for p in ("on", "off")
+    )
+    assert np.abs(on).max() <= np.log(2.5 * 1.2)
+    assert np.corrcoef(on, off)[0, 1] > 0.9
+    assert 0.1 < np.abs(on - off).max() <= 2 * np.log(1.2)
 
 
 def test_shards_hold_the_same_content(made: tuple[Path, dict], tmp_path: Path) -> None:
@@ -273,6 +303,7 @@ def test_resuming_a_whole_set_makes_nothing(made: tuple[Path, dict]) -> None:
         ("--clips 3 --seed -1", "--seed"),
         ("--clips 3 --face painted", "--face painted"),
         ("--clips 3 --scene nice", "--scene nice"),
+        ("--clips 3 --sensor-spread 0.5", "--sensor-spread"),
         ("--clips 3 --vary flicker", "--vary flicker"),
         ("--clips 3 --vary smoke=0.5", "--vary smoke"),
         ("--clips 3 --vary flicker=2", "variation flicker"),

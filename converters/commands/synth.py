@@ -26,6 +26,10 @@ def synth(
     seconds: Annotated[float, typer.Option(help="Mean length of a clip, s.")] = 2.5,
     size: Annotated[str, typer.Option(help="Sensor, WIDTHxHEIGHT pixels.")] = "128x128",
     sensor: Annotated[str, typer.Option(help=f"Sensor preset: {', '.join(SENSORS)}.")] = "davis346",
+    sensor_spread: Annotated[
+        float,
+        typer.Option(help="Draw each clip's thresholds, bandwidth and noise up to so many times around the preset."),
+    ] = 1.0,
     face: Annotated[str, typer.Option(help="Face model: procedural, ict:PATH or linear:PATH.")] = "procedural",
     tasks: Annotated[
         str, typer.Option(help="au, expression or both; free: drawn components, for a linear face without actions.")
@@ -56,6 +60,8 @@ def synth(
 
     Light that moves, glasses, hands in front: snnface synth hard.h5 --clips 310 --scene varied --vary flicker=0.5
 
+    To learn for any sensor: snnface synth any.h5 --clips 3100 --identities 500 --scene varied --sensor-spread 2.5
+
     Real morphable faces by path: snnface synth ict.h5 --clips 310 --face ict:ICT-FaceKit/FaceXModel
     """
     pixels = parse_size(size)
@@ -75,6 +81,7 @@ def synth(
         face=face,
         scene=scene,
         vary=tuple(_setting(text) for text in vary or ()),
+        sensor_spread=sensor_spread,
     )
     return synthesise(out, plan, workers or os.cpu_count() or 1, resume, shard_clips, cluster)
 
