@@ -62,8 +62,7 @@ _APART = 1.2
 
 
 def drawn(preset: SensorPreset, spread: float, random: np.random.Generator) -> SensorPreset:
-    """A sensor of this design with other biases: figures drawn up to ``spread`` times above and below, evenly in their
-    logarithm.
+    """A sensor of this design with other biases: figures up to ``spread`` times above and below, by their logarithm.
 
     Both thresholds move together, as with the light's contrast, and a little apart; bandwidth, leak and refractory
     period each on their own; shot noise by up to the square, because it differs most from sensor to sensor.
