@@ -8,6 +8,7 @@ the output. A large one stays in shards, which are its parts, and the output is 
 
 from __future__ import annotations
 
+import glob
 import itertools
 import os
 import shutil
@@ -58,7 +59,9 @@ def synthesise(
         raise InputError("--shard-clips", f"is {shard_clips}", "Give a number of clips, or 0 for one file")
     face = plan.actor
     generator = {"name": face.name, "settings": plan.settings(), "coefficients": list(face.coefficients)}
-    if not (resume and out.is_file() and Store(out).generator == generator):
+    if resume and out.is_file() and Store(out).generator == generator:
+        _tidy(out, plan)
+    else:
         folder = _parts_folder(out, plan, resume, shard_clips)
         parts = _shards(plan, shard_clips) if shard_clips else _parts(plan)
         clips = {folder / f"{numbers.start:07d}.h5": numbers for numbers in parts}
@@ -95,8 +98,23 @@ def _parts_folder(out: Path, plan: Plan, resume: bool, shard_clips: int) -> Path
             raise InputError(folder, "holds clips of other settings or code", "Remove it, or use the same settings")
         if not resume:
             raise InputError(folder, "holds the clips of another run", "Add --resume to go on, or remove it")
+        _sweep(out, folder)
     write_json(folder / "plan.json", settings)
     return folder
+
+
+def _tidy(out: Path, plan: Plan) -> None:
+    """Remove what is left where a run was killed between the whole set and its end."""
+    folder = out.with_name(out.name + ".parts")
+    if (folder / "plan.json").is_file() and read_json(folder / "plan.json") == plan.settings() | {"shard_clips": 0}:
+        shutil.rmtree(folder)
+
+
+def _sweep(out: Path, folder: Path) -> None:
+    """Remove what a killed run was writing: only names that :func:`snnface.files.atomic_path` gives."""
+    beside = out.parent.glob(f".{glob.escape(out.stem)}.{'[0-9a-f]' * 8}{glob.escape(out.suffix)}")
+    for file in (*folder.glob(".*"), *beside):
+        file.unlink(missing_ok=True)
 
 
 def _shards(plan: Plan, clips: int) -> list[range]:
@@ -131,11 +149,12 @@ def _joined(files: Iterable[Path]) -> Iterator[ClipData]:
 
 
 def _make(plan: Plan, numbers: range, file: Path, generator: dict[str, Any]) -> int:
-    """Make some clips into a data set of their own; returns how many."""
+    """Make some clips into a data set of their own, unless they are there; returns how many."""
     if plan.settings() != generator["settings"]:
         raise InputError("a worker", "has another version of snnface", "Install one version everywhere")
-    clips = (make_clip(plan, number) for number in numbers)
-    write_store(file, clips, plan.width, plan.height, generator | {"clips": [numbers.start, numbers.stop]})
+    if not file.is_file():  # a worker of a cluster may be lost between the file and its answer
+        clips = (make_clip(plan, number) for number in numbers)
+        write_store(file, clips, plan.width, plan.height, generator | {"clips": [numbers.start, numbers.stop]})
     return len(numbers)
 
 

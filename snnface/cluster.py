@@ -35,7 +35,9 @@ def as_done_on(
         }
         try:
             for job in as_completed(jobs, loop=client.loop):
-                yield jobs[job], job.result()
+                i, result = jobs.pop(job), job.result()
+                job.release()  # or it would be done again when the worker that holds its result is lost
+                yield i, result
         except KilledWorker as e:
             raise InputError(
                 f"--cluster {address}",

@@ -46,18 +46,23 @@ def alphas(frames: int, seed: int = 0, failed: Sequence[int] = ()) -> list:
 def facemorphic_clip(
     root: Path, user: str, action: str, number: int = 1, frames: int = 6, annotation: tuple[int, int] | None = None,
     failed: Sequence[int] = (), fitted: int | None = None, first: str = "15:19:28.385380", colon: str = COLON,
+    events: Recording | None = None, taken_us: Sequence[int] | None = None, shades: Sequence[int] | None = None,
 ) -> Path:  # fmt: skip
-    """One recording of FACEMORPHIC; returns the folder of its action."""
+    """One recording of FACEMORPHIC; returns the folder of its action.
+
+    ``taken_us``: when each picture was taken, from the first one on; ``shades``: its brightness.
+    """
     folder = root / "recordings" / user / action
     pictures = folder / f"frames_{number}"
     pictures.mkdir(parents=True)
-    event_io.write(recording(frames), folder / f"event_{number}.raw")
+    event_io.write(recording(frames) if events is None else events, folder / f"event_{number}.raw")
     hour, minute, second = first.split(":")
     start = (int(hour) * 60 + int(minute)) * 60_000_000 + round(float(second) * 1e6)
     for i in range(frames):
-        ms, us = divmod((start + i * FRAME_US) % 86_400_000_000, 1_000_000)
+        after = i * FRAME_US if taken_us is None else taken_us[i]
+        ms, us = divmod((start + after) % 86_400_000_000, 1_000_000)
         clock = colon.join(f"{part:02d}" for part in (ms // 3600, ms // 60 % 60, ms % 60))
-        (pictures / f"frame_{i}_{clock}.{us:06d}.jpg").write_bytes(jpeg(i))
+        (pictures / f"frame_{i}_{clock}.{us:06d}.jpg").write_bytes(jpeg(shades[i] if shades else i))
     fit = {"alphas": alphas(frames if fitted is None else fitted, failed=failed), "identity_alphas": np.zeros(22)}
     np.savez_compressed(pictures / "alphas32_mediapipe.npz", fit)
     if annotation is not None:

@@ -31,12 +31,14 @@ def cluster() -> Iterator[distributed.LocalCluster]:
 
 def test_a_cluster_that_loses_a_worker_makes_the_same_content(cluster, tmp_path: Path) -> None:
     out, shards = tmp_path / "faces.h5", tmp_path / "faces.h5.shards"
+    finished: dict[Path, int] = {}
 
     def kill_one() -> None:
         end = time.monotonic() + 300
-        while not any(shards.glob("0*.h5")):
+        while len(found := list(shards.glob("0*.h5"))) < 3:
             assert time.monotonic() < end
             time.sleep(0.01)
+        finished.update({file: file.stat().st_mtime_ns for file in found})
         os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
 
     killing = threading.Thread(target=kill_one, daemon=True)
@@ -45,6 +47,8 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_content(cluster, tmp_path:
     killing.join()
     assert made["sha256"] == synthesise(tmp_path / "one.h5", plan())["sha256"]
     assert len(list(shards.glob("0*.h5"))) == 8
+    # What the lost worker had finished is not made a second time.
+    assert {file: file.stat().st_mtime_ns for file in finished} == finished
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from snnface.converters.published.facemorphic import _nearest, sources
 from snnface.datasets.faces import FaceEvents
 from snnface.datasets.store import ClipData, Store
 from snnface.errors import InputError
-from snnface.events import Recording
+from snnface.events import Recording, pack
 
 ONE = Options(validation=0)
 
@@ -74,6 +74,54 @@ def test_each_event_is_with_the_picture_that_was_taken_then(tmp_path: Path, star
     assert clip.duration_us == (5 - start) * FRAME_US
     np.testing.assert_array_equal(pictures_of(clip) + start, clip.events["x"])
     assert sorted(set(clip.events["x"].tolist())) == list(range(start, 5))
+
+
+def flash(random: np.random.Generator, at_us: int, duration_us: int) -> Recording:
+    """Noise from 0 on, and 500 events within a millisecond."""
+    burst = at_us + random.integers(0, 1_000, 500)
+    t = np.sort(np.concatenate([[0], random.integers(0, duration_us, 50), burst]))
+    x, y, p = (random.integers(0, most, len(t)) for most in (*SENSOR, 2))
+    return Recording(pack(t, x, y, p), *SENSOR)
+
+
+@pytest.mark.parametrize("part", [None, (2, 15)])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_flash_is_seen_at_once_by_events_and_pictures(tmp_path: Path, seed: int, part) -> None:
+    """Pictures come unevenly, one is lost; the first bright one is the first that was taken after the flash."""
+    random = np.random.default_rng(seed)
+    frames, lost = 18, 11
+    taken = np.delete(np.arange(frames + 1) * FRAME_US, lost) + random.integers(-4_000, 4_000, frames)
+    taken -= taken[0]
+    # On the events' clock the first picture ends the first interval, whose mean length all of them tell.
+    clock = taken + round(taken[-1] / (frames - 1))
+    at = int(random.integers(clock[4], clock[13]))
+    shades = [220 if t >= at else 20 for t in clock.tolist()]
+    facemorphic_clip(
+        tmp_path, "aa", "AU_4", frames=frames, annotation=part, taken_us=taken.tolist(), shades=shades,
+        events=flash(random, at, int(clock[-1])),
+    )  # fmt: skip
+    clip, _ = only(tmp_path)
+    events, target = FaceEvents(tmp_path / "set.h5", rgb=True)[0]
+    brightness = target["rgb"][..., 0].reshape(len(clip.frame_t_us), -1).mean(1)
+    change = int(np.flatnonzero(np.diff(brightness) > 100)[0]) + 1
+    seen = float(np.median(clip.events["t"]))  # nearly all of them are of the flash
+    assert len(events) == len(clip.events) > 500
+    assert clip.frame_t_us[change - 1] < seen < clip.frame_t_us[change] + 1_000
+    assert clip.rgb is not None
+    assert len(clip.rgb) == (frames if part is None else part[1] - part[0])
+
+
+def test_nobody_is_in_two_parts(tmp_path: Path) -> None:
+    users = [f"user{i:02d}" for i in range(6)]
+    for number, user in enumerate(users):
+        for take in range(1, 1 + number % 3):
+            facemorphic_clip(tmp_path, user, "AU_1", take, annotation=(0, 6))
+    store, answer = converted(tmp_path, Options(validation=0.3))
+    people = [set(store.identity[store.split == part].tolist()) for part in range(3)]
+    assert all(people)
+    assert sum(map(len, people)) == len(set.union(*people)) == answer["identities"] == 4
+    # Whoever is in a part is in it with every recording.
+    assert sorted(np.bincount(store.identity)[np.unique(store.identity)].tolist()) == [1, 1, 2, 2]
 
 
 def test_a_raw_file_counts_from_its_first_time_word(tmp_path: Path) -> None:

@@ -178,6 +178,11 @@ def test_shards_hold_the_same_content(made: tuple[Path, dict], tmp_path: Path) -
     assert Store(shards[1]).generator["clips"] == [3, 6]
     shards[1].unlink()
     out.unlink()
+    # What a killed run was writing goes; what is not ours stays.
+    ours = [shards[0].with_name(".0000003.0123abcd.h5"), tmp_path / ".faces.89abcdef.h5"]
+    other = tmp_path / ".faces.notes.h5"
+    for file in (*ours, other):
+        file.write_bytes(b"half")
     kept = shards[0].stat().st_mtime_ns
     with pytest.raises(InputError, match="other settings"):
         synthesise(out, plan(), resume=True, shard_clips=4)
@@ -185,6 +190,7 @@ def test_shards_hold_the_same_content(made: tuple[Path, dict], tmp_path: Path) -
         synthesise(out, plan(), shard_clips=3)
     assert synthesise(out, plan(), resume=True, shard_clips=3)["sha256"] == made[1]["sha256"]
     assert shards[0].stat().st_mtime_ns == kept
+    assert [file.exists() for file in (*ours, other)] == [False, False, True]
     with pytest.raises(InputError, match="--shard-clips"):
         synthesise(out, plan(), shard_clips=-1)
 
@@ -285,6 +291,23 @@ def test_resuming_a_whole_set_makes_nothing(made: tuple[Path, dict]) -> None:
     before = made[0].stat().st_mtime_ns
     assert synthesise(made[0], plan(), resume=True)["sha256"] == made[1]["sha256"]
     assert made[0].stat().st_mtime_ns == before
+
+
+def test_a_run_that_is_killed_when_its_set_is_whole_leaves_nothing_when_it_is_resumed(tmp_path, monkeypatch) -> None:
+    out, few = tmp_path / "faces.h5", plan(clips=2, rgb=False)
+
+    def die(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", die)
+        with pytest.raises(KeyboardInterrupt):
+            synthesise(out, few)
+    assert (tmp_path / "faces.h5.parts" / "plan.json").is_file()
+    before = out.stat().st_mtime_ns
+    synthesise(out, few, resume=True)
+    assert out.stat().st_mtime_ns == before
+    assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.parametrize(
