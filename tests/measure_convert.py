@@ -1,125 +1,159 @@
-"""How large recordings are converted: time, peak memory, size, equality, windows. Writes a recording of any size.
+"""What conversions cost and keep: events a second, peak memory, equality, windows. Ends with 1 at what does not hold.
 
-python tests/measure_convert.py large --gigabytes 5 --folder FOLDER     # needs some 10 GB of disk
+python tests/measure_convert.py large --gigabytes 5 --folder FOLDER     # needs some 14 GB of disk
+python tests/measure_convert.py windows large.h5                        # of a file that large --keep left there
+python tests/measure_convert.py roundtrip shared/data/recordings        # each through HDF5 and back, and made ones
 python tests/measure_convert.py packing recording.raw                   # HDF5's own filters side by side
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import filecmp
 import json
-import resource
+import math
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from made_recordings import PART, SIZE, Made, equal, equal_files
 
 from snnface import io
-from snnface.events import EVENT_DTYPE
-
-SIZE = (1280, 720)
-#: Events made together.
-PART = 1 << 20
-CONVERT = """
-import json, resource, sys, time
 from snnface.converters.recordings import convert_recording
+
+#: What one conversion may hold at most, and how long a window may take.
+MOST_MB, MOST_MS = 1000, 5.0
+#: HDF5 and the file that comes back, in sizes of the RAW file.
+ROOM = 2.8
+CONVERT = """
+import sys, time
+from snnface.cli import main
+from snnface.training.bench.process_memory import peak_mb
 start = time.perf_counter()
-told = convert_recording(sys.argv[1], sys.argv[2], encoding=sys.argv[3] or None)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps(told | {"seconds": time.perf_counter() - start, "peak_mb": peak}))
+try:
+    main(["convert", *sys.argv[1:], "--json"])
+finally:
+    print("\\n", time.perf_counter() - start, time.process_time(), peak_mb())
 """
 
 
-def made(parts: int, seed: int = 0, events_per_ms: int = 5_000) -> Iterator[np.ndarray]:
-    """Events of edges that cross a large sensor, with noise; 5 million a second."""
-    rng = np.random.default_rng(seed)
-    for number in range(parts):
-        events = np.empty(PART, EVENT_DTYPE)
-        t = number * PART + np.arange(PART)
-        events["t"] = t * 1000 // events_per_ms
-        edge = (events["t"] // 500 + rng.integers(0, 3, PART) + 320 * rng.integers(0, 4, PART)) % SIZE[0]
-        noise = rng.random(PART) < 0.1
-        events["x"] = np.where(noise, rng.integers(0, SIZE[0], PART), edge)
-        events["y"] = rng.integers(0, SIZE[1], PART)
-        events["p"] = rng.random(PART) < 0.5
-        yield events
+class Failed(Exception):
+    """Something that must hold does not."""
 
 
-def converted(source: Path, target: Path, encoding: str = "") -> dict[str, Any]:
-    """Convert in a process of its own, so that the peak is that of the conversion alone."""
-    command = [sys.executable, "-c", CONVERT, str(source), str(target), encoding]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return dict(json.loads(done.stdout)) | {"bytes": target.stat().st_size}
+def converted(source: Path, target: Path, events: int) -> dict[str, Any]:
+    """``snnface convert`` in a process of its own, so that the peak (MB of 2²⁰ bytes) is that of the conversion."""
+    done = subprocess.run([sys.executable, "-c", CONVERT, source, target], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise Failed(f"convert ends with {done.returncode}")
+    *answer, figures = done.stdout.splitlines()
+    told, (seconds, cpu, peak) = json.loads("".join(answer)), map(float, figures.split())
+    if (told["events_out"], told["dropped"]) != (events, {}):
+        raise Failed(f"{told}, not {events} events")
+    if peak > MOST_MB:
+        raise Failed(f"takes {peak:.0f} MB")
+    rates = {"seconds": seconds, "mev_s": events / seconds / 1e6, "mev_cpu_s": events / cpu / 1e6}
+    return rates | {"peak_mb": peak, "bytes": target.stat().st_size}
 
 
-def equal(first: Path, second: Path) -> bool:
-    """Whether two recordings hold the same events, compared part by part."""
-
-    def rows(path: Path) -> Iterator[np.ndarray]:
-        waiting = np.empty(0, EVENT_DTYPE)
-        for part in io.Parts(path):
-            waiting = np.concatenate([waiting, part])
-            while len(waiting) >= PART:
-                yield waiting[:PART]
-                waiting = waiting[PART:]
-        yield waiting
-
-    nothing = np.empty(0, EVENT_DTYPE)
-    return all(np.array_equal(a, b) for a, b in zip_longest(rows(first), rows(second), fillvalue=nothing))
-
-
-def windows(path: Path, count: int = 200, length_us: int = 50_000) -> dict[str, float]:
+def windows(path: Path, made: Made, count: int = 200, length_us: int = 50_000) -> dict[str, Any]:
     """Milliseconds for random windows: of an open file, and with opening it each time."""
-    rng = np.random.default_rng(0)
+    starts = np.random.default_rng(0).integers(0, max(1, made.last_us - length_us), count).tolist()
+    taken: dict[str, list[float]] = {"open": [], "cpu": [], "fresh": []}
     with io.Windows(path) as opened:
-        last = int(opened.window(0, 1 << 62)["t"][-1]) if opened.events < 10**7 else _last_us(path)
-        starts = rng.integers(0, max(1, last - length_us), count).tolist()
-        found = []
         for start in starts:
-            begin = time.perf_counter()
-            events = len(opened.window(start, start + length_us))
-            found.append((time.perf_counter() - begin) * 1e3)
-    fresh = []
+            cpu, begin = time.process_time(), time.perf_counter()
+            events = opened.window(start, start + length_us)
+            taken["open"].append((time.perf_counter() - begin) * 1e3)
+            taken["cpu"].append((time.process_time() - cpu) * 1e3)
+            if not np.array_equal(events, made.window(start, start + length_us)):
+                raise Failed(f"the window at {start} µs holds other events")
     for start in starts:
         begin = time.perf_counter()
         io.window(path, start, start + length_us)
-        fresh.append((time.perf_counter() - begin) * 1e3)
+        taken["fresh"].append((time.perf_counter() - begin) * 1e3)
+    told: dict[str, Any] = {"events": len(events)}
+    for name, ms in taken.items():
+        told |= {f"{name}_median_ms": float(np.median(ms)), f"{name}_p99_ms": float(np.percentile(ms, 99))}
+    return told | {f"open_within_{MOST_MS:g}_ms": float(np.mean(np.array(taken["open"]) <= MOST_MS))}
+
+
+def large(gigabytes: float, folder: Path, events_per_ms: int, keep: bool) -> None:
+    """A RAW file (EVT3) of at least that size to HDF5 and back; stops at the first thing that does not hold."""
+    free = shutil.disk_usage(folder).free
+    if free < ROOM * gigabytes * 1e9:
+        raise Failed(f"{folder} has {free / 1e9:.0f} GB left, and this needs {ROOM * gigabytes:.0f}")
+    with contextlib.nullcontext(folder) if keep else tempfile.TemporaryDirectory(dir=folder) as made_in:
+        raw, packed, back = (Path(made_in) / name for name in ("large.raw", "large.h5", "back.raw"))
+        io.write_parts(Made(1, events_per_ms), raw, SIZE)
+        made = Made(math.ceil(gigabytes * 1e9 / raw.stat().st_size), events_per_ms)
+        start = time.perf_counter()
+        io.write_parts(made, raw, SIZE)
+        figures = {"events": made.events, "bytes": raw.stat().st_size, "seconds": time.perf_counter() - start}
+        say("made", figures)
+        say("raw → h5", converted(raw, packed, made.events))
+        say("windows of 50 ms", windows(packed, made))
+        say("h5 → raw", converted(packed, back, made.events))
+        same = {
+            "made, h5": equal(made, io.Parts(packed)),
+            "raw, back": filecmp.cmp(raw, back, shallow=False) or equal_files(raw, back),
+        }
+        say("every event equal", same)
+        if not all(same.values()):
+            raise Failed("events differ")
+
+
+def roundtrip(folder: Path | None, events: int = 1 << 18) -> bool:
+    """Every recording of a folder, and one made in each format, to HDF5 and back; whether all events were equal."""
+    everything = True
+    with tempfile.TemporaryDirectory(prefix="snnface-") as made_in:
+        sources = sorted(p for p in folder.iterdir() if p.suffix.lower() in io.SUFFIXES) if folder else []
+        for source in [*sources, *_made_files(Path(made_in), events)]:
+            told = _there_and_back(source, Path(made_in))
+            say(source.name, told)
+            everything = everything and told["equal"]
+    return everything
+
+
+def _made_files(folder: Path, events: int) -> Iterator[Path]:
+    for name, encoding in (("evt3.raw", "evt3"), ("evt2.raw", "evt2"), *((f"made.{s}", None) for s in MADE)):
+        io.write_parts(Made(1, part=events), folder / name, SIZE, encoding)
+        yield folder / name
+
+
+#: Formats of which a recording is made beside the RAW ones.
+MADE = ("dat", "aedat4", "es", "csv", "h5")
+
+
+def _there_and_back(source: Path, folder: Path) -> dict[str, Any]:
+    parts = io.Parts(source, size=SIZE if source.suffix == ".csv" else None)
+    size = (parts.width, parts.height)
+    packed, back = folder / "packed.hdf5", folder / f"back{source.suffix}"
+    told = convert_recording(source, packed, size)
+    encoding = parts.format if source.suffix.lower() == ".raw" else None
+    again = convert_recording(packed, back, encoding=encoding)
+    same = (
+        equal(io.Parts(source, size=size), io.Parts(packed)),
+        equal(io.Parts(source, size=size), io.Parts(back, size=size)),
+    )
     return {
-        "events": events,
-        "open_median_ms": float(np.median(found)),
-        "open_p99_ms": float(np.percentile(found, 99)),
-        "fresh_median_ms": float(np.median(fresh)),
-        "fresh_p99_ms": float(np.percentile(fresh, 99)),
+        "format": parts.format,
+        "sensor": f"{size[0]}x{size[1]}",
+        "events": told["events_out"],
+        "bytes": source.stat().st_size,
+        "hdf5_bytes": packed.stat().st_size,
+        "back": io.Parts(back, size=size).format,
+        "dropped": told["dropped"] | again["dropped"],
+        "equal": all(same),
     }
-
-
-def _last_us(path: Path) -> int:
-    with h5py.File(path) as f:
-        return int(f["events/t"][-1])
-
-
-def large(gigabytes: float, folder: Path, events_per_ms: int) -> None:
-    """A RAW file (EVT3) of that size to HDF5 and back."""
-    raw, packed, back = (folder / name for name in ("large.raw", "large.h5", "back.raw"))
-    io.write_parts(made(2, events_per_ms=events_per_ms), raw, SIZE)
-    parts = max(2, round(2 * gigabytes * 1e9 / raw.stat().st_size))
-    start = time.perf_counter()
-    io.write_parts(made(parts, events_per_ms=events_per_ms), raw, SIZE)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    say("made", {"events": parts * PART, "bytes": raw.stat().st_size, "seconds": time.perf_counter() - start})
-    say("made, peak", {"peak_mb": peak})
-    say("raw → h5", converted(raw, packed))
-    say("windows of 50 ms", windows(packed))
-    say("h5 → raw", converted(packed, back))
-    say("every event equal", {"raw, h5": equal(raw, packed), "raw, back": equal(raw, back)})
-    for path in (raw, packed, back):
-        path.unlink()
 
 
 PACKINGS: dict[str, dict[str, Any]] = {
@@ -161,18 +195,37 @@ def say(name: str, figures: dict[str, Any]) -> None:
     print(f"{name:26}", json.dumps(short), flush=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     of_large = commands.add_parser("large")
     of_large.add_argument("--gigabytes", type=float, default=5)
-    of_large.add_argument("--events-per-ms", type=int, default=5_000)
+    of_large.add_argument("--keep", action="store_true", help="leave large.raw, large.h5 and back.raw there")
+    of_windows = commands.add_parser("windows")
+    of_windows.add_argument("source", type=Path)
+    for command in (of_large, of_windows):
+        command.add_argument("--events-per-ms", type=int, default=5_000)
     of_packing = commands.add_parser("packing")
     of_packing.add_argument("source", type=Path)
     for command in (of_large, of_packing):
         command.add_argument("--folder", type=Path, default=Path("."))
+    of_roundtrip = commands.add_parser("roundtrip")
+    of_roundtrip.add_argument("folder", type=Path, nargs="?")
     given = parser.parse_args()
-    if given.command == "large":
-        large(given.gigabytes, given.folder, given.events_per_ms)
-    else:
-        packing(given.source, given.folder)
+    try:
+        if given.command == "large":
+            large(given.gigabytes, given.folder, given.events_per_ms, given.keep)
+        elif given.command == "windows":
+            with io.Windows(given.source) as recording:
+                made = Made(recording.events // PART, given.events_per_ms)
+            say("windows of 50 ms", windows(given.source, made))
+        elif given.command == "packing":
+            packing(given.source, given.folder)
+        elif not roundtrip(given.folder):
+            raise Failed("events differ")
+    except Failed as e:
+        sys.exit(f"failed: {e}")
+
+
+if __name__ == "__main__":
+    main()

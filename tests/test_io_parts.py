@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from snnface import io
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE, Recording, pack
-from snnface.io import aedat4, csv_file, dat, es, evt, hdf5_file
+from snnface.io import aedat4, chunks, csv_file, dat, es, evt, hdf5_file
 from snnface.io.order import Order, in_order
 
 SIZE = (WIDTH, HEIGHT)
@@ -176,7 +176,8 @@ def test_memory_does_not_grow_with_the_recording(
     for module, block in ((evt, 1 << 12), (dat, 1 << 12), (es, 1 << 14), (aedat4, 1 << 12)):
         monkeypatch.setattr(module, "BLOCK", block)
     monkeypatch.setattr(hdf5_file, "_TOGETHER", 1)
-    monkeypatch.setattr(hdf5_file, "_CHUNK", 4096)
+    for module in (chunks, hdf5_file):
+        monkeypatch.setattr(module, "CHUNK", 4096)
     peaks = []
     for events in (40_000, 160_000):
         path = tmp_path / f"{events}.{source}"

@@ -63,8 +63,9 @@ def joined(packets: list[np.ndarray], polarity: str = "on") -> Columns:
     """Decoded packets as the columns t, x, y, p ``[E]``."""
     if not packets:
         return np.zeros(0, np.int64), np.zeros(0, np.uint16), np.zeros(0, np.uint16), np.zeros(0, bool)
-    events = packets[0] if len(packets) == 1 else np.concatenate(packets)
-    return events["t"].astype(np.int64), events["x"], events["y"], events[polarity]
+    t = np.concatenate([packet["t"] for packet in packets], dtype=np.int64, casting="unsafe")
+    x, y, p = (np.concatenate([packet[name] for packet in packets]) for name in ("x", "y", polarity))
+    return t, x, y, p
 
 
 def for_encoder(events: np.ndarray) -> np.ndarray:

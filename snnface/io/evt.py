@@ -12,7 +12,6 @@ import numpy as np
 
 from snnface.io.damage import Damage
 from snnface.io.decoding import Block, Columns, Decoded, contained, for_encoder, joined, scratch
-from snnface.io.evt_words import cleaned
 from snnface.io.header import Header, read_header, sensor_size
 
 SUFFIXES = (".raw",)
@@ -58,6 +57,8 @@ def _version(header: Header, data: bytes, damage: Damage) -> str:
 
 
 def _blocks(path: Path, header: bytes, size: tuple[int, int], version: str, damage: Damage) -> Iterator[Block]:
+    from snnface.io.evt_words import cleaned  # brings the compiler; other formats need none of it
+
     word, total = _WORD[version], path.stat().st_size
     taken = len(header)
 
@@ -76,8 +77,8 @@ def _blocks(path: Path, header: bytes, size: tuple[int, int], version: str, dama
         with scratch(".raw", head, block.data) as stream:
             t, x, y, p = _decode(stream, damage, size, version)
         if len(t):
-            t = np.maximum(t + offset, latest)
-            latest = t[-1]
+            t += offset
+            latest = np.maximum(t, latest, out=t)[-1]
             yield Block(t, x, y, p, taken / total)
 
 

@@ -17,7 +17,9 @@ import h5py
 import numpy as np
 
 from snnface.errors import InputError
+from snnface.events import EVENT_DTYPE, pack
 from snnface.hdf5 import new_file
+from snnface.io.chunks import CHUNK, Rows, append, growing
 from snnface.io.damage import Damage
 from snnface.io.decoding import Block, Decoded
 
@@ -27,11 +29,8 @@ FIELDS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "u1"}
 LARGEST_SENSOR = 65_535
 #: Number of Prophesee's ECF compression in the registry of HDF5 filters.
 _ECF = 0x8ECF
-#: Events that are packed together: few, so that a short window costs little.
-_CHUNK = 16_384
-#: Chunks that are read and written together.
+#: Chunks that are read together.
 _TOGETHER = 32
-_PACKED = {"compression": "gzip", "compression_opts": 2, "shuffle": True}
 #: A truncated file is filled up to at most this many times its size.
 _MOST_MISSING = 100
 
@@ -127,10 +126,12 @@ def _blocks(path: Path, damage: Damage) -> Iterator[Block]:
     """Rows of all columns, none of a chunk where one of them does not decompress."""
     with contextlib.ExitStack() as stack, _readable(damage):
         data = _columns(stack.enter_context(_open(path, Damage(path, damage.repair), stack)), damage)
-        total, rows = len(data[0]), _CHUNK if damage.repair else _CHUNK * _TOGETHER
+        total, rows = len(data[0]), CHUNK if damage.repair else CHUNK * _TOGETHER
+        unpacked = Rows(data)
         for start in range(0, total, rows):
+            columns = [np.empty(min(rows, total - start), column.dtype) for column in data]
             try:
-                columns = [column[start : start + rows] for column in data]
+                unpacked.read(start, start + len(columns[0]), columns)
             except (OSError, RuntimeError):
                 if not damage.repair:
                     raise
@@ -159,15 +160,12 @@ def write(path: Path, parts: Iterator[np.ndarray], size: tuple[int, int], encodi
     """Write one recording, packed by HDF5's own gzip, in the order of time; returns 0: no time is lost."""
     with new_file(path) as (f, disk):
         f.attrs["width"], f.attrs["height"] = size
-        columns = {name: _growing(f, f"events/{name}", dtype) for name, dtype in FIELDS.items()}
+        columns = [growing(f, f"events/{name}", dtype) for name, dtype in FIELDS.items()]
         index: Index | None = None
-        for rows in _regrouped(parts, _CHUNK * _TOGETHER):
-            index = index or Index(_growing(f, "index_ms", "<i8"), int(rows["t"][0]))
-            index.add(rows["t"])
-            for start in range(0, len(rows), _CHUNK):
-                for name, column in columns.items():
-                    _append(column, rows[name][start : start + _CHUNK])
-                f.flush()  # the four columns side by side: a file that is cut off keeps its beginning
+        for events in _regrouped(parts, CHUNK):
+            index = index or Index(growing(f, "index_ms", "<i8"), int(events["t"][0]))
+            index.add(events["t"])
+            append(columns, events)
             disk.check()
         if index is not None:
             index.close()
@@ -196,10 +194,6 @@ class Index:
         _append(self._column, np.array([self._events]))
 
 
-def _growing(f: h5py.File, name: str, dtype: str) -> h5py.Dataset:
-    return f.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(_CHUNK,), **_PACKED)
-
-
 def _append(column: h5py.Dataset, values: np.ndarray) -> None:
     start = len(column)
     column.resize(start + len(values), axis=0)
@@ -207,16 +201,20 @@ def _append(column: h5py.Dataset, values: np.ndarray) -> None:
 
 
 def _regrouped(parts: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
-    """The same events in groups of ``rows``, but for the last: no chunk is packed twice."""
-    waiting: list[np.ndarray] = []
-    count = 0
+    """The same events, as ``EVENT_DTYPE``, in whole multiples of ``rows`` but for the last: no chunk is packed
+    twice."""
+    waiting = np.empty(0, EVENT_DTYPE)
     for part in parts:
-        waiting.append(part)
-        count += len(part)
-        if count >= rows:
-            joined = np.concatenate(waiting)
-            whole = count // rows * rows
-            yield from (joined[start : start + rows] for start in range(0, whole, rows))
-            waiting, count = [joined[whole:].copy()], count - whole
-    if count:
-        yield np.concatenate(waiting)
+        events = part if part.dtype == EVENT_DTYPE else pack(*(part[name] for name in FIELDS))
+        if len(waiting):
+            missing = rows - len(waiting)
+            waiting, events = np.concatenate([waiting, events[:missing]]), events[missing:]
+            if len(waiting) < rows:
+                continue
+            yield waiting
+        whole = len(events) // rows * rows
+        if whole:
+            yield events[:whole]
+        waiting = events[whole:].copy()
+    if len(waiting):
+        yield waiting

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import sys
 
-# A parameter of glibc's mallopt, from its malloc.h, and its default.
-_MMAP_THRESHOLD, _DEFAULT = -3, 128 << 10
+# A parameter of glibc's mallopt, from its malloc.h, and what is large: the system clears every page of it.
+_MMAP_THRESHOLD, _LARGE = -3, 1 << 20
 
 
 def keep_large_blocks_apart() -> None:
@@ -17,4 +17,4 @@ def keep_large_blocks_apart() -> None:
     """
     libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
     if libc is not None and hasattr(libc, "mallopt"):
-        libc.mallopt(_MMAP_THRESHOLD, _DEFAULT)  # once it is set, it no longer grows by itself
+        libc.mallopt(_MMAP_THRESHOLD, _LARGE)  # once it is set, it no longer grows by itself

@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 
 from snnface.errors import InputError
-from snnface.events import Recording, pack
+from snnface.events import EVENT_DTYPE, Recording
+from snnface.io.chunks import Rows
 from snnface.io.damage import Damage
-from snnface.io.hdf5_file import SUFFIXES, open_recording
+from snnface.io.hdf5_file import FIELDS, SUFFIXES, open_recording
 from snnface.io.recording import check_file
 
 
@@ -36,6 +37,7 @@ class Windows:
         file, self._columns, (self.width, self.height) = open_recording(
             self.path, None, Damage(self.path, repair=False), self._stack
         )
+        self._rows = Rows(self._columns)
         self.events = len(self._columns[0])
         index = file.get("index_ms")
         self._index = index if isinstance(index, h5py.Dataset) and "start_us" in index.attrs else None
@@ -60,7 +62,8 @@ class Windows:
             low, high = self._before(start_us, 0), self._before(stop_us, 1)
             if not 0 <= low <= self.events >= high >= 0:
                 raise InputError(self.path, "index_ms is broken", "Convert the recording again")
-            events = pack(*(column[low : max(low, high)] for column in self._columns))
+            events = np.empty(max(0, high - low), EVENT_DTYPE)
+            self._rows.read(low, low + len(events), [events[name] for name in FIELDS], threads=0)
         Recording(events, self.width, self.height, where=str(self.path))
         first, last = np.searchsorted(events["t"], [start_us, stop_us])
         return events[first:last]
