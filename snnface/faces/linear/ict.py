@@ -28,16 +28,23 @@ _PAIRED = {
     1: "browInnerUp", 2: "browOuterUp", 4: "browDown", 5: "eyeWide", 6: "cheekSquint", 7: "eyeSquint",
     9: "noseSneer", 12: "mouthSmile", 14: "mouthDimple", 15: "mouthFrown", 20: "mouthStretch",
 }  # fmt: skip
-#: Added where the map's shape alone can hardly be told from rest: lids that narrow, deeper dimples, lips
-#: that thin.
-_ADDED = {6: ("eyeSquint", 0.35), 7: ("eyeBlink", 0.3), 14: ("mouthDimple", 1.4)}
+#: Added where the map's shapes alone can hardly be told from rest or from another unit: brows that come down, lids
+#: that narrow, deeper dimples, lips that thin, an upper lip that a raised chin or its own muscle takes along.
+_ADDED = {
+    4: {"browDown": 1.5},
+    6: {"eyeSquint": 0.35},
+    7: {"eyeBlink": 0.3},
+    9: {"browDown": 0.4},
+    14: {"mouthDimple": 1.4, "mouthStretch": 0.4},
+    15: {"mouthFrown": 1.4},
+}
 _THIN = {"mouthRollLower": 0.3, "mouthRollUpper": 0.3}
 #: 23, 25 and 26 are not in the README's map: made of its lip and jaw shapes.
 _SINGLE: dict[str, dict[str, float]] = {
-    "10": {"mouthShrugUpper": 1.0},
+    "10": {"mouthShrugUpper": 1.0, "mouthUpperUp_L": 0.35, "mouthUpperUp_R": 0.35},
     "16": {"mouthLowerDown_L": 1.0, "mouthLowerDown_R": 1.0},
-    "17": {"mouthShrugLower": 1.0},
-    "23": {"mouthPucker": 0.5, "mouthRollLower": 0.45, "mouthRollUpper": 0.45},
+    "17": {"mouthShrugLower": 1.0, "mouthShrugUpper": 0.6},
+    "23": {"mouthPucker": 1.0, "mouthRollLower": 0.45, "mouthRollUpper": 0.45},
     "24": {"mouthPress_L": 1.0, "mouthPress_R": 1.0, **_THIN},
     "25": {"mouthLowerDown_L": 0.55, "mouthLowerDown_R": 0.55, "mouthUpperUp_L": 0.3, "mouthUpperUp_R": 0.3},
     "26": {"jawOpen": 0.35},
@@ -53,9 +60,9 @@ _SINGLE: dict[str, dict[str, float]] = {
 def ict_actions() -> dict[str, dict[str, float]]:
     """The FACS map, by action and side."""
     out = {f"{au}_{side}": {f"{name}_{side[0].upper()}": 1.0} for au, name in _PAIRED.items() for side in _SIDES}
-    for au, (name, weight) in _ADDED.items():
+    for au, mix in _ADDED.items():
         for side in _SIDES:
-            out[f"{au}_{side}"][f"{name}_{side[0].upper()}"] = weight
+            out[f"{au}_{side}"] |= {f"{name}_{side[0].upper()}": weight for name, weight in mix.items()}
     return out | _SINGLE
 
 
