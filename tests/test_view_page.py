@@ -11,8 +11,6 @@ import pytest
 import view_files as files
 from browser import Browser, browser
 
-from snnface.events import Recording, pack
-from snnface.io.recording import write
 from snnface.view.colours import table
 from snnface.view.command import view
 from snnface.view.source import open_source
@@ -184,19 +182,10 @@ def test_it_fits_a_phone_and_a_desk(player: Browser) -> None:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """2.5 s of 1280×720 pixels with 2 million events: rings that move, and noise."""
-    rng = np.random.default_rng(0)
-    count, width, height = 2_000_000, 1280, 720
-    t = np.sort(rng.integers(0, 2_500_000, count))
-    angle, radius = rng.uniform(0, 2 * np.pi, count), rng.choice([300, 120, 60], count) + rng.normal(0, 3, count)
-    middle = width / 2 + 80 * np.sin(2 * np.pi * t / 1e6)
-    x, y = middle + radius * np.cos(angle), height / 2 + radius * np.sin(angle)
-    p = np.cos(angle) * np.cos(2 * np.pi * t / 1e6) > 0
-    noise = rng.random(count) < 0.2
-    x = np.where(noise, rng.integers(0, width, count), x.clip(0, width - 1))
-    y = np.where(noise, rng.integers(0, height, count), y.clip(0, height - 1))
+    """2.5 s of 1280×720 pixels with 2 million events."""
+    count = 2_000_000
     folder = tmp_path_factory.mktemp("large")
-    write(Recording(pack(t, x.astype(int), y.astype(int), p), width, height), folder / "rings.dat")
+    files.rings(folder / "rings.dat", count)
     answer = view(folder / "rings.dat", out=folder / "rings.html")
     assert answer["events"] == count
     assert answer["bytes"] < 5 * count

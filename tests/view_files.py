@@ -14,7 +14,7 @@ from snnface import checkpoint
 from snnface.batch import collate_events
 from snnface.datasets.store import ClipData, write_store
 from snnface.encoder import ConvConfig, Encoder, EncoderConfig, HeadConfig, class_heads
-from snnface.events import Recording
+from snnface.events import Recording, pack
 from snnface.io.recording import write
 
 SIZE, FRAMES, DURATION_US = 32, 10, 320_000
@@ -76,4 +76,20 @@ def recording(path: Path) -> Path:
     events = random_events(300_000, 3_000, 1, 64, 48)
     events["t"] += 7_000_000
     write(Recording(events, 64, 48), path)
+    return path
+
+
+def rings(path: Path, count: int) -> Path:
+    """2.5 s of 1280×720 pixels with ``count`` events: rings that move, and noise."""
+    rng = np.random.default_rng(0)
+    width, height = 1280, 720
+    t = np.sort(rng.integers(0, 2_500_000, count))
+    angle, radius = rng.uniform(0, 2 * np.pi, count), rng.choice([300, 120, 60], count) + rng.normal(0, 3, count)
+    middle = width / 2 + 80 * np.sin(2 * np.pi * t / 1e6)
+    x, y = middle + radius * np.cos(angle), height / 2 + radius * np.sin(angle)
+    p = np.cos(angle) * np.cos(2 * np.pi * t / 1e6) > 0
+    noise = rng.random(count) < 0.2
+    x = np.where(noise, rng.integers(0, width, count), x.clip(0, width - 1))
+    y = np.where(noise, rng.integers(0, height, count), y.clip(0, height - 1))
+    write(Recording(pack(t, x.astype(int), y.astype(int), p), width, height), path)
     return path
