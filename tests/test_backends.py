@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -25,10 +26,19 @@ from snnface.synapse import from_events, from_spikes
 PEERS: dict[str, Neurons] = {"snntorch": snntorch.neurons, "norse": norse.neurons}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """The steps are too small for several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def batch(tiny_faces: Store) -> EventBatch:
-    """Eight synthetic faces."""
-    return batch_of(tiny_faces, range(8))
+    """Two synthetic faces: more than a million neuron-steps."""
+    return batch_of(tiny_faces, range(2))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import engine_setup
@@ -20,12 +23,20 @@ FAULTS = {
 }
 BUILD = engine_setup.load()
 HERE = library.available() or ("portable",)
+#: The least and the most of instructions for memory and undefined behaviour; races on threads of our own.
+KINDS = [
+    *[("address,undefined", name) for name in dict.fromkeys((HERE[0], HERE[-1]))],
+    ("thread", HERE[-1]),
+]
+# Most of the time goes into compiling: no optimisation, no copies of kernels in their callers (`always_inline`), and
+# of -g the line numbers that a report shows.
+OPTIONS = "-std=c++17 -O0 -g1 -w -pthread -Dalways_inline=unused -fno-sanitize-recover=all -ffp-contract=off"
 
 
 def compiled(source: Path, program: Path, sanitiser: str, flags: str = "") -> Path:
     """Build one program against the engine's headers; ``flags`` are those of a level."""
     command, last = BUILD.compiler()
-    options = f"-std=c++17 -O1 -g -pthread -fsanitize={sanitiser} -fno-sanitize-recover=all -ffp-contract=off {flags}"
+    options = f"{OPTIONS} -fsanitize={sanitiser} {flags}"
     include = ROOT / "snnface" / "engine" / "src"
     subprocess.run([*command, *options.split(), f"-I{include}", source, "-o", program, *last], check=True)
     return program
@@ -56,13 +67,21 @@ def sanitiser_works(tmp_path_factory: pytest.TempPathFactory):
     return check
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
-@pytest.mark.parametrize(("sanitiser", "level"), [
-    *[("address,undefined", name) for name in dict.fromkeys((HERE[0], HERE[-1]))],
-    ("thread", HERE[-1]),
-])  # fmt: skip
-def test_a_driver_runs_clean(driver: str, sanitiser: str, level: str, tmp_path: Path, sanitiser_works) -> None:
-    """Memory and undefined behaviour with the least and the most of instructions; races on threads of our own."""
+@pytest.fixture(scope="module", params=DRIVERS)
+def programs(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Future[Path]]]:
+    """A driver, built for each kind of run, as many at once as there are cores."""
+    source, folder = NATIVE / request.param, tmp_path_factory.mktemp("driver")
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        yield {
+            (sanitiser, level): threads.submit(
+                compiled, source, folder / f"{i}", sanitiser, BUILD.LEVELS.get(level, "")
+            )
+            for i, (sanitiser, level) in enumerate(KINDS)
+        }
+
+
+@pytest.mark.parametrize(("sanitiser", "level"), KINDS)
+def test_a_driver_runs_clean(sanitiser: str, level: str, programs, sanitiser_works) -> None:
     sanitiser_works(sanitiser)
-    done = run(compiled(NATIVE / driver, tmp_path / "driver", sanitiser, BUILD.LEVELS.get(level, "")))
+    done = run(programs[sanitiser, level].result())
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"

@@ -1,7 +1,5 @@
 // The training kernels on small networks of odd sizes, on one thread and on several; run under the sanitisers.
 
-// There are many kinds of each kernel: with a sanitiser's checks in all of them the compiler would optimise for minutes.
-#pragma GCC optimize("O0")
 #include "check.h"
 #include "train.h"
 
