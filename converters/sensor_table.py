@@ -24,7 +24,7 @@ ROWS = {
 
 
 def table() -> str:
-    """Every preset's figures, an asterisk where one is assumed, and where each comes from: Markdown."""
+    """Every preset's figures, an asterisk where one is assumed or fitted, and where each comes from: Markdown."""
     shown = [s for s in SENSORS.values() if s.sources]
     lines = ["| | " + " | ".join(f"`{s.name}`" for s in shown) + " |", "|---|" + "--:|" * len(shown)]
     lines += [f"| {words} | " + " | ".join(_cell(s, name) for s in shown) + " |" for name, words in ROWS.items()]
@@ -44,7 +44,7 @@ def _cell(sensor: SensorPreset, name: str) -> str:
         shown = f"{value.events_per_s / 1e6:,.0f}, {value.order}"
     else:
         shown = f"{value:.3g}" if value < 1000 else f"{value:.0f}"
-    return shown + ("*" if "assumed" in sensor.sources[name] else "")
+    return shown + ("*" if any(word in sensor.sources[name] for word in ("assumed", "fitted")) else "")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Event sensors by name.
 
 Thresholds, bandwidth and noise of a real camera depend on its bias settings, its temperature and the light; the
-values are typical ones. Every figure has its source beside it, or the reason for which it was assumed.
+values are typical ones. Every figure has its source beside it, or the reason for which it was assumed, or the
+recording to which it was fitted.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ _DAVIS = "makers' specification of the DAVIS346"
 _GEN31 = "makers' table of the PPS3MVCD (Gen3.1 VGA), in the manual of the SilkyEvCam VGA"
 _LICHTSTEINER = "Lichtsteiner, Posch and Delbruck 2008"
 _HOT = "assumed: 200 in a million pixels, 20 events a second each: as many as a filter should find"
+_HOT_SEEN = (
+    "fitted to one recording, a person by a DVXplorer of 320×240 pixels (docs/realism.md): 94 of 76,800 pixels, "
+    "187 events a second each"
+)
 _HELD = "pixels hold their request until they are acknowledged (address-event handshake, " + _LICHTSTEINER + ")"
 
 #: What Sony's two HD sensors share: they answer with the same chip number, and differ in a bit of their grade and in
@@ -176,6 +181,8 @@ SENSORS: dict[str, SensorPreset] = {
              "cutoff_hz": f"assumed: {_DVX} has a resolution of 200 µs; 1 / (2π · 200 µs)",
              "leak_hz": "assumed: as of the IMX636",
              "shot_hz": "assumed: between those of the IMX636 and the Gen3.1",
+             "hot_fraction": _HOT_SEEN,
+             "hot_hz": _HOT_SEEN,
              "readout": f"{_DVX}: 165 · 10⁶ events a second; columns as its driver counts them; {_HELD}",
              "size": _DVX},
             threshold_on=0.122,
@@ -183,6 +190,8 @@ SENSORS: dict[str, SensorPreset] = {
             mismatch=0.32,
             cutoff_hz=800.0,
             shot_hz=5.0,
+            hot_fraction=1.2e-3,
+            hot_hz=187.0,
             readout=Readout(165e6, order="column"),
             size=(640, 480),
         ),

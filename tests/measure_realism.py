@@ -83,8 +83,8 @@ def make(folder: Path) -> None:
     wanted = {f"ours-{name}": lambda *film, name=name: ours(name, *film) for name in OURS}
     try:
         import v2ecore.emulator  # noqa: F401 - whether it is there
-    except ImportError:
-        pass
+    except ImportError as e:
+        print(f"Without v2e: {e}\n")
     else:
         logging.disable(logging.WARNING)
         for name in ("clean", "davis346"):

@@ -29,7 +29,7 @@ def _interval_bin(dt):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, nogil=True, inline="always")
 def _bits(dt):  # type: ignore[no-untyped-def]
     """Bits of an integer ≥ 0: 0 has none, 1 has one, 2 and 3 two, …"""
-    return math.frexp(float(dt))[1]
+    return max((np.float64(dt).view(np.int64) >> 52) - 1022, 0)  # the exponent of the number as a float
 
 
 @numba.njit(cache=True, nogil=True)
@@ -70,19 +70,20 @@ def neighbour_pass(t: Any, x: Any, y: Any, p: Any, width: int, height: int, dura
     near = np.full(width * height, -2, np.int64)  # twice the time of the last neighbour, plus its polarity
     for i in range(len(t)):
         column, row, now, on = int(x[i]), int(y[i]), t[i], int(p[i])
-        last = near[row * width + column]
+        pixel = row * width + column
+        last = near[pixel]
         if last >= 0:
             lags[int((last & 1) == on), _interval_bin(now - (last >> 1))] += 1
         before[i] = _bits(now - max(last >> 1, 0))
         for v in range(max(row - 1, 0), min(row + 2, height)):
-            for u in range(max(column - 1, 0), min(column + 2, width)):
-                if v == row and u == column:
+            for other in range(v * width + max(column - 1, 0), v * width + min(column + 2, width)):
+                if other == pixel:
                     continue
-                gap = now - max(near[v * width + u] >> 1, 0)
+                gap = now - max(near[other] >> 1, 0)
                 bits = _bits(gap)
                 gaps[bits] += 1
                 sums[bits] += gap
-                near[v * width + u] = 2 * now + on
+                near[other] = 2 * now + on
     for pixel in range(width * height):
         gap = duration - max(near[pixel] >> 1, 0)
         gaps[_bits(gap)] += 1

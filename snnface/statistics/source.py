@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,13 @@ def of_recording(recording: Recording) -> Counted:
     middle = (first + last) // 2
     cut = int(np.searchsorted(events["t"], middle))
     parts = [(events, first, last), (events[:cut], first, middle), (events[cut:], middle, last)]
-    whole, early, late = (count(segment(e, start, stop - start), *shape) for e, start, stop in parts)
+
+    def counts(part: tuple[np.ndarray, int, int]) -> Counts:
+        some, start, stop = part
+        return count(segment(some, start, stop - start), *shape)
+
+    with ThreadPoolExecutor(len(parts)) as threads:  # the kernels let go of the interpreter
+        whole, early, late = threads.map(counts, parts)
     return Counted(whole, (early, late) if cut and middle > first else None)
 
 
