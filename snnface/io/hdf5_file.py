@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -19,7 +20,7 @@ import numpy as np
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE, pack
 from snnface.hdf5 import new_file
-from snnface.io.chunks import CHUNK, Rows, append, growing
+from snnface.io.chunks import CHUNK, THREADS, Rows, append, growing
 from snnface.io.damage import Damage
 from snnface.io.decoding import Block, Decoded
 
@@ -29,7 +30,7 @@ FIELDS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "u1"}
 LARGEST_SENSOR = 65_535
 #: Number of Prophesee's ECF compression in the registry of HDF5 filters.
 _ECF = 0x8ECF
-#: Chunks that are read together.
+#: Chunks that are read and written together.
 _TOGETHER = 32
 #: A truncated file is filled up to at most this many times its size.
 _MOST_MISSING = 100
@@ -158,14 +159,14 @@ def _size(f: h5py.File, declared: tuple[int, int] | None, damage: Damage) -> tup
 
 def write(path: Path, parts: Iterator[np.ndarray], size: tuple[int, int], encoding: str) -> int:
     """Write one recording, packed by HDF5's own gzip, in the order of time; returns 0: no time is lost."""
-    with new_file(path) as (f, disk):
+    with ThreadPoolExecutor(THREADS) as pool, new_file(path) as (f, disk):
         f.attrs["width"], f.attrs["height"] = size
         columns = [growing(f, f"events/{name}", dtype) for name, dtype in FIELDS.items()]
         index: Index | None = None
-        for events in _regrouped(parts, CHUNK):
+        for events in _regrouped(parts, CHUNK, _TOGETHER):
             index = index or Index(growing(f, "index_ms", "<i8"), int(events["t"][0]))
             index.add(events["t"])
-            append(columns, events)
+            append(columns, events, pool)
             disk.check()
         if index is not None:
             index.close()
@@ -200,8 +201,8 @@ def _append(column: h5py.Dataset, values: np.ndarray) -> None:
     column[start:] = values
 
 
-def _regrouped(parts: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
-    """The same events, as ``EVENT_DTYPE``, in whole multiples of ``rows`` but for the last: no chunk is packed
+def _regrouped(parts: Iterable[np.ndarray], rows: int, most: int) -> Iterator[np.ndarray]:
+    """The same events, as ``EVENT_DTYPE``, in 1 to ``most`` times ``rows`` but for the last: no chunk is packed
     twice."""
     waiting = np.empty(0, EVENT_DTYPE)
     for part in parts:
@@ -213,8 +214,8 @@ def _regrouped(parts: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
                 continue
             yield waiting
         whole = len(events) // rows * rows
-        if whole:
-            yield events[:whole]
+        for start in range(0, whole, rows * most):
+            yield events[start : min(start + rows * most, whole)]
         waiting = events[whole:].copy()
     if len(waiting):
         yield waiting

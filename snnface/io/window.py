@@ -11,7 +11,7 @@ import numpy as np
 
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE, Recording
-from snnface.io.chunks import Rows
+from snnface.io.chunks import THREADS, Rows
 from snnface.io.damage import Damage
 from snnface.io.hdf5_file import FIELDS, SUFFIXES, open_recording
 from snnface.io.recording import check_file
@@ -63,7 +63,7 @@ class Windows:
             if not 0 <= low <= self.events >= high >= 0:
                 raise InputError(self.path, "index_ms is broken", "Convert the recording again")
             events = np.empty(max(0, high - low), EVENT_DTYPE)
-            self._rows.read(low, low + len(events), [events[name] for name in FIELDS], threads=0)
+            self._rows.read(low, low + len(events), [events[name] for name in FIELDS], THREADS)
         Recording(events, self.width, self.height, where=str(self.path))
         first, last = np.searchsorted(events["t"], [start_us, stop_us])
         return events[first:last]
