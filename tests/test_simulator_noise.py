@@ -36,7 +36,7 @@ def usual_interval(events: np.ndarray, positive: bool, since: float, until: floa
 @pytest.mark.parametrize("name", NOISY)
 def test_ramps_tell_thresholds_mismatch_and_refractory_period(name: str) -> None:
     """On a steep and a gentle ramp of log light the intervals are threshold / slope + refractory period."""
-    preset, gentle, steep = sensor(name), 20.0, 1000.0
+    preset, gentle, steep = replace(sensor(name), hot_fraction=0.0), 20.0, 1000.0  # hot pixels keep no ramp's time
     parts = [(0.3, gentle), (0.012, steep), (0.3, -gentle)]
     times = [*range(0, 300_000, 10_000), *range(300_000, 312_000, 500), *range(312_000, 612_001, 10_000)]
     events = simulate(preset, ramp_of(parts), times)
