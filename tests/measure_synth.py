@@ -159,7 +159,7 @@ def on_cluster(made: Callable[[str], Set], kills: int, seed: int) -> dict[str, A
         killing.start()
         answer = making.made()
         killing.join()
-    return answer | {"kills": len(hit), "rewritten": 0}
+    return answer | {"kills": len(hit)}
 
 
 def main() -> None:
