@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from snnface.hardware.fixed_point import Simulator
 from snnface.hardware.integer import IntegerNetwork
+from snnface.hardware.native import fastest
 
 #: Share of its neuron-steps in which every layer but a readout has to spike for a comparison to mean something.
 RATES = (0.001, 0.2)
@@ -58,7 +58,7 @@ def compare(
 
     One dict a layer, as :func:`tally` fills it.
     """
-    sim = Simulator(
+    sim = fastest(
         network,
         lag=True,
         reset_interval=reset_interval,

@@ -142,10 +142,15 @@ def payloads(network: IntegerNetwork, batch: EventBatch, steps: int | None = Non
         yield block
 
 
+def largest_input(network: IntegerNetwork) -> int:
+    """The largest number that :func:`payloads` gives; raises as it does where there is no manifest."""
+    host = _host(network)
+    return host.payload_max if host.input_mode == "graded" else 1
+
+
 def simulator(network: IntegerNetwork, batch: int = 1) -> Simulator:
     """A simulator without layer lag, for the input that the network's manifest describes."""
-    host = _host(network)
-    return Simulator(network, batch, largest_input=host.payload_max if host.input_mode == "graded" else 1)
+    return Simulator(network, batch, largest_input=largest_input(network))
 
 
 def run(network: IntegerNetwork | str | Path, batch: EventBatch, steps: int | None = None) -> Trace:

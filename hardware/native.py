@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -105,22 +105,27 @@ class NativeSimulator:
 
     def advance(self, x: np.ndarray, states: Collection[int] = ()) -> list[LayerTrace]:
         """Run T steps on integer input ``[T, B, *input_shape]``: one trace a layer, as the simulator's."""
-        traces = [
-            LayerTrace(
-                np.zeros((len(x), self.batch, *layer.shape_out), bool),
-                *(np.zeros((len(x) * (i in states), self.batch, *layer.shape_out), np.int32) for _ in "uv"),
-            )
-            for i, layer in enumerate(self.network.layers)
-        ]
-        for b, run in enumerate(self._runs):
-            # one clip at a time: rows of a run lie side by side
-            alone = self.batch == 1
-            own = traces if alone else [LayerTrace(*(np.zeros_like(a[:, b]) for a in _of(t))) for t in traces]
-            self._advance(run, x[:, b], own)
-            for trace, found in () if alone else zip(traces, own, strict=True):
+        clips = self.each_clip(x, states)
+        if self.batch == 1:
+            return [LayerTrace(*(a[:, None] for a in _of(trace))) for trace in next(clips)]
+        traces = [self._trace(i, (len(x), self.batch), i in states) for i in range(len(self.network.layers))]
+        for b, own in enumerate(clips):
+            for trace, found in zip(traces, own, strict=True):
                 for to, values in zip(_of(trace), _of(found), strict=True):
                     to[:, b] = values
         return traces
+
+    def each_clip(self, x: np.ndarray, states: Collection[int] = ()) -> Iterator[list[LayerTrace]]:
+        """The same, one clip after another (rows of a run lie side by side): traces ``[T, *shape_out]``."""
+        for b, run in enumerate(self._runs):
+            own = [self._trace(i, (len(x),), i in states) for i in range(len(self.network.layers))]
+            self._advance(run, x[:, b], own)
+            yield own
+
+    def _trace(self, layer: int, runs: tuple[int, ...], states: bool) -> LayerTrace:
+        shape = *runs, *self.network.layers[layer].shape_out
+        kept = shape if states else (0, *shape[1:])
+        return LayerTrace(np.zeros(shape, bool), np.zeros(kept, np.int32), np.zeros(kept, np.int32))
 
     def _advance(self, run: int, x: np.ndarray, traces: list[LayerTrace]) -> None:
         at = np.flatnonzero(x)

@@ -21,7 +21,6 @@ import numpy as np
 
 from snnface.errors import InputError
 from snnface.hardware.bounds import reachable_bound, rows, threshold_bound
-from snnface.hardware.fixed_point import payloads, simulator
 from snnface.hardware.grid import BITS_MOST, Grid, check_bits, chosen, wanted_scale
 from snnface.hardware.integer import (
     CURRENT_LIMIT,
@@ -30,6 +29,7 @@ from snnface.hardware.integer import (
     STATE_SHIFT,
     IntegerNetwork,
 )
+from snnface.hardware.peaks import peaks
 from snnface.hardware.rounded import integer_network, on_grid, payload_range
 from snnface.network import Network
 
@@ -155,15 +155,10 @@ def _grid(wanted: Sequence[np.ndarray], bounds: Sequence[np.ndarray], bits: int,
 
 def _excess(network: IntegerNetwork, calibration: EventBatch) -> list[np.ndarray]:
     """By what factor the states of each layer leave their head room on calibration clips (first layer: 1)."""
-    sim = simulator(network, calibration.size)
-    last = len(network.layers) - 1
-    peak = np.zeros(network.layers[last].shape_out)
-    for block in payloads(network, calibration):
-        trace = sim.advance(block, states=[last])[last]
-        peak = np.maximum(peak, np.maximum(np.abs(trace.u), np.abs(trace.v)).max((0, 1)))
+    currents, last = peaks(network, calibration)
     unit = (1 << STATE_SHIFT) * CURRENT_LIMIT / _HEADROOM
-    excess = [np.array([n.peak_u / unit]) for n in sim.neurons]
-    if not network.layers[last].spiking:
-        excess[last] = peak / unit
+    excess = [np.array([current / unit]) for current in currents]
+    if not network.layers[-1].spiking:
+        excess[-1] = last / unit
     excess[0] = np.ones(1)
     return excess

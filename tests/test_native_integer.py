@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from integer_networks import integer_network
+from integer_networks import clips, float_network, integer_network
 
 from snnface.engine.library import library
 from snnface.hardware import native
 from snnface.hardware.fixed_point import Simulator
-from snnface.hardware.integer import IntegerLayer, IntegerNetwork
+from snnface.hardware.integer import STATE_LIMIT, IntegerLayer, IntegerNetwork
 from snnface.hardware.native import NativeSimulator, fastest
+from snnface.hardware.peaks import peaks
+from snnface.hardware.quantise import quantise
 
 needs_engine = pytest.mark.skipif(library() is None, reason="the engine is not built: make engine")
 
@@ -77,3 +79,35 @@ def test_sums_beyond_23_bits_and_a_missing_engine_leave_it_to_numpy(monkeypatch)
     assert isinstance(fastest(network, largest_input=255), Simulator)
     monkeypatch.setattr(native, "library", lambda: None)
     assert isinstance(fastest(network), Simulator)
+
+
+@needs_engine
+@pytest.mark.parametrize("wrapping", [False, True])
+def test_the_largest_states_are_those_of_numpy(wrapping, monkeypatch):
+    """Also where currents wrap: the engine's traces do not tell how large they were."""
+    network = quantise(float_network())
+    batch = clips(float_network(), seconds=0.6)
+    if wrapping:
+        wide = replace(network.layers[1], weight=np.full_like(network.layers[1].weight, 254), i_decay=np.asarray(2))
+        network = replace(network, layers=(network.layers[0], wide, *network.layers[2:]))
+    ours, our_last = peaks(network, batch)
+    monkeypatch.setattr(native, "library", lambda: None)
+    theirs, their_last = peaks(network, batch)
+    assert ours == theirs
+    assert (max(theirs) > STATE_LIMIT) == wrapping
+    assert their_last.any()
+    np.testing.assert_array_equal(our_last, their_last)
+
+
+@needs_engine
+def test_calibration_gives_the_same_scales_with_and_without_the_engine(monkeypatch):
+    network = float_network()
+    slow = replace(network.layers[1], weight=np.abs(network.layers[1].weight), alpha=0.99)
+    network = replace(network, layers=(network.layers[0], slow, *network.layers[2:]))
+    batch = clips(network)
+    ours = quantise(network, batch)
+    monkeypatch.setattr(native, "library", lambda: None)
+    theirs = quantise(network, batch)
+    for a, b in zip(ours.host.scales, theirs.host.scales, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(ours.host.scales[1], quantise(network).host.scales[1])  # the clips decide
