@@ -1,4 +1,4 @@
-"""One pixel's events between two pictures, and all of them in order of time."""
+"""The events of pixels between two pictures, and all of them in order of time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 SEEN, LOG_LIGHT, LEVEL, HIGH, LOW, DRIFT = range(6)
 #: Columns of ``own``, float64 ``[N, 4]``: the level that a pixel remembers, its thresholds, when it may fire again.
 MEMORY, ON, OFF, READY = range(4)
+#: Pixels of a block.
+BLOCK = 64
 #: More than single precision can be wrong by, log contrast.
 _SLACK = 4e-6
 
@@ -26,78 +28,59 @@ def set_levels(planes: Any, own: Any, i: Any) -> None:
 
 
 @_compiled
-def _most_events(ends: Any, noise: int, planes: Any, own: Any, i: int, duration: float) -> Any:
-    """No fewer than a pixel fires on its way from one end to the other."""
-    far = abs(ends[1] - ends[0]) + planes[DRIFT, i] * duration * 1e-6
-    return 2 + 2 * noise + int(far / min(own[i, ON], own[i, OFF]))
-
-
-@_compiled
-def _larger(column: Any, room: int) -> Any:
+def larger(column: Any, room: int) -> Any:
     """The same column with twice the room that is asked."""
     return np.concatenate((column, np.empty(2 * room - len(column), column.dtype)))
 
 
 @_compiled
 def fire(
-    i: int, ends: Any, k: int, until: int, noise_t: Any, noise_on: Any, refractory: int, start: int,
-    stop: int, epoch: float, planes: Any, own: Any, t_out: Any, who_out: Any, count: int,
-) -> Any:  # fmt: skip
-    """Events of a pixel whose level goes in a straight line between its two ``ends``; noise ``k`` to ``until`` its.
-
-    Returns the columns, larger ones where there was no room (no burst is too large), and how many events they hold.
-    """
-    room = count + _most_events(ends, until - k, planes, own, i, np.float32(stop - start))
-    if room > len(t_out):
-        t_out, who_out = _larger(t_out, room), _larger(who_out, room)
-    count = _fire(
-        i, ends[0], ends[1], k, until, noise_t, noise_on, refractory, start, stop, epoch, planes, own, t_out, who_out,
-        count,
-    )  # fmt: skip
-    return t_out, who_out, count
-
-
-@_compiled
-def _fire(
-    i: int, v0: float, v1: float, k: int, until: int, noise_t: Any, noise_on: Any, refractory: int, start: int,
-    stop: int, epoch: float, planes: Any, own: Any, t_out: Any, who_out: Any, count: int,
+    which: Any, ends: Any, k: int, noise_pixel: Any, noise_t: Any, noise_on: Any, refractory: int, start: int,
+    stop: int, epoch: Any, planes: Any, own: Any, t_out: Any, who_out: Any, count: int,
 ) -> int:  # fmt: skip
-    drift = np.float64(planes[DRIFT, i]) * 1e-6
-    slope = (np.float64(v1) - np.float64(v0)) / (stop - start) + drift
-    # What the memory must be for no gap, at the start.
-    base = np.float64(v0) + drift * (start - epoch)
-    on, off, now = own[i, ON], own[i, OFF], max(np.float64(start), own[i, READY])
-    memory = own[i, MEMORY] if planes[HIGH, i] > -np.inf else base + slope * (now - start)
-    if now >= stop:
-        return count
-    while True:
-        gap, crossing = base + slope * (now - start) - memory, np.inf
-        if slope > 0:
-            crossing = max(now, now + (on - gap) / slope)
-        elif slope < 0:
-            crossing = max(now, now - (off + gap) / slope)
-        while k < until and noise_t[k] < now:
-            k += 1
-        fired, positive = crossing, slope > 0
-        if k < until and noise_t[k] < crossing:
-            fired, positive = noise_t[k], noise_on[k]
-            k += 1
-        if fired > stop:
-            break
-        # A crossing at a whole µs stays there in spite of rounding errors.
-        t_out[count] = min(max(int(np.ceil(fired - 1e-6)), start + 1), stop)
-        who_out[count] = 2 * i + positive
-        count += 1
-        now = fired + refractory
-        own[i, READY] = now
-        memory = base + slope * (now - start)
-        if now >= stop:
-            if now > stop:
-                planes[HIGH, i] = -np.inf
-                return count
-            break
-    own[i, MEMORY] = memory
-    set_levels(planes, own, i)
+    """Events of pixels ``which`` ``[P]``, whose levels go in straight lines between their ``ends`` ``[P, 2]``.
+
+    Their noise begins at ``k``; ``epoch`` ``[B]``: since when a block's leak is
+    apart from memory. Returns how many events the
+    columns hold. One loop for all: a call for each pixel would cost more than its events.
+    """
+    for n in range(len(which)):
+        i, until = np.uint64(which[n]), k
+        while until < len(noise_pixel) and noise_pixel[until] == which[n]:
+            until += 1
+        drift, v0 = np.float64(planes[DRIFT, i]) * 1e-6, np.float64(ends[n, 0])
+        slope = (np.float64(ends[n, 1]) - v0) / (stop - start) + drift
+        # What the memory must be for no gap, at the start.
+        base = v0 + drift * (start - epoch[which[n] // BLOCK])
+        now, threshold = max(np.float64(start), own[i, READY]), own[i, ON] if slope > 0 else -own[i, OFF]
+        memory = own[i, MEMORY] if planes[HIGH, i] > -np.inf else base + slope * (now - start)
+        ready = now < stop
+        while now < stop:
+            gap, crossing = base + slope * (now - start) - memory, np.inf
+            if slope != 0:
+                crossing = max(now, now + (threshold - gap) / slope)
+            while k < until and noise_t[k] < now:
+                k += 1
+            fired, positive = crossing, slope > 0
+            if k < until and noise_t[k] < crossing:
+                fired, positive = noise_t[k], noise_on[k]
+                k += 1
+            if fired > stop:
+                break
+            # A crossing at a whole µs stays there in spite of rounding errors.
+            t_out[count] = min(max(np.int64(np.ceil(fired - 1e-6)), start + 1), stop)
+            who_out[count] = 2 * which[n] + positive
+            count += 1
+            now = fired + refractory
+            own[i, READY] = now
+            memory = base + slope * (now - start)
+            ready = now <= stop
+        k = until
+        if ready:
+            own[i, MEMORY] = memory
+            set_levels(planes, own, i)
+        else:
+            planes[HIGH, i] = -np.inf
     return count
 
 

@@ -73,9 +73,8 @@ def _arrivals(light: Any, most: float, bright: float, half: float, random: Any) 
         else:
             share = 1 - (1 - bright) * min(light[i], 1.0)
         chance = random.random()
-        if chance < share and count < room:
-            # Whatever is less than its half is so by an even chance.
-            pixel[count], t[count], on[count] = i, place - i, 2 * chance < share
-            count += 1
+        # Whatever is less than its half is so by an even chance. No branch: it would wait for the light.
+        pixel[count], t[count], on[count] = i, place - i, 2 * chance < share
+        count += chance < share and count < room - 1
         place += random.standard_exponential() / most
     return pixel[:count], t[:count], on[:count]

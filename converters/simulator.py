@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from snnface.converters.firing import DRIFT, OFF, ON, READY, SEEN, in_order
+from snnface.converters.firing import BLOCK, DRIFT, OFF, ON, READY, SEEN, in_order
+from snnface.converters.lowpass import DARK, DARK_BANDWIDTH
 from snnface.converters.noise import leak_rates, shot_noise, thresholds
-from snnface.converters.pixels import BLOCK, DARK, DARK_BANDWIDTH, INFINITE, advance, begin, compare
+from snnface.converters.pixels import INFINITE, advance, begin, compare
 from snnface.converters.preset import SensorPreset
 from snnface.converters.readout import Bus
 from snnface.errors import InputError
@@ -65,6 +66,7 @@ class EventSimulator:
             drift = on * leak_rates(sensor, pixels, other)
         self._leaks = bool(drift.any())
         # As in firing.py and pixels.py.
+        self._least = min(on.min(), off.min())
         self._planes, self._own = np.zeros((6, pixels), np.float32), np.zeros((pixels, 4))
         self._planes[DRIFT] = drift
         self._own[:, ON], self._own[:, OFF], self._own[:, READY] = on, off, -np.inf
@@ -138,7 +140,8 @@ class EventSimulator:
         def of(part: int) -> tuple[np.ndarray, np.ndarray, int]:
             return advance(
                 ends[part], ends[part + 1], light, self._changed, *noise, self.sensor.cutoff_hz, self._leaks,
-                self.sensor.refractory_us, start, stop, self._planes, self._own, self._of_block, *_room(),
+                self._least, self.sensor.refractory_us, start, stop, self._planes, self._own, self._of_block,
+                *_room(),
             )  # fmt: skip
 
         found = list((self._pool.map if self._pool and parts > 1 else map)(of, range(parts)))
