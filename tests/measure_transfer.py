@@ -52,7 +52,8 @@ def by_v2e(source: Path, out: Path, clips: int) -> None:
     """The first clips of a synthetic test set again, their events made by v2e."""
     store = Store(source)
     settings = {k: v for k, v in store.generator["settings"].items() if k in Plan.__dataclass_fields__}
-    plan = Plan(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+    settings["vary"] = settings.get("vary", {}).items()
+    plan = Plan(**{k: tuple(v) if k in ("tasks", "split", "vary") else v for k, v in settings.items()})
     with mock.patch.object(making, "EventSimulator", V2e):
         made = (making.make_clip(plan, number) for number in track(range(min(clips, len(store))), "v2e"))
         write_store(out, made, plan.width, plan.height, store.generator | {"simulator": "v2e"})
