@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any
 
 import h5py
 import numpy as np
 
 from snnface.events import EVENT_DTYPE
 
+inflater: Any
 try:
     from isal import isal_zlib as inflater
 except ImportError:  # there is no wheel for this system
@@ -27,9 +29,11 @@ CHUNK = 16_384
 _LEVEL = 2
 _PACKED = {"compression": "gzip", "compression_opts": _LEVEL, "shuffle": True}
 _FILTERS = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
-#: Fewer chunks are unpacked before a thread has started.
-_WORTH_A_THREAD = 3
-#: Threads of this machine that one file is worth.
+_TYPES = ("<i8", "<u2", "<u2", "u1")
+_BROKEN: tuple[type[Exception], ...] = (OSError, RuntimeError, ValueError, inflater.error)
+#: Chunks that two threads unpack sooner than one.
+_WORTH_A_THREAD = 4
+#: Threads that pack.
 THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -53,66 +57,83 @@ def _packed(events: np.ndarray) -> list[bytes]:
     """At most a chunk of events as chunks of t, x, y and p: bands of the bytes of an event, place by place."""
     planes = np.zeros((EVENT_DTYPE.itemsize, CHUNK), np.uint8)
     planes[:, : len(events)] = np.ascontiguousarray(events).view(np.uint8).reshape(len(events), -1).T
-    fields = [EVENT_DTYPE.fields[name] for name in "txyp"]
-    return [zlib.compress(planes[field[1] : field[1] + field[0].itemsize], _LEVEL) for field in fields]
+    fields = dict(EVENT_DTYPE.fields or {})
+    places = [(fields[name][1], fields[name][0].itemsize) for name in "txyp"]
+    return [zlib.compress(planes[first : first + size].tobytes(), _LEVEL) for first, size in places]
 
 
 class Rows:
-    """Rows of columns ``[E]`` of one length, which may be of any kind: those of other layouts are left to HDF5."""
+    """Rows of columns t, x, y, p ``[E]``, which may be of any layout: what is not as written here is left to HDF5."""
 
     def __init__(self, columns: Sequence[h5py.Dataset]) -> None:
         self._columns = columns
-        self._ours = all(_is_ours(column) for column in columns) and len({c.chunks for c in columns}) == 1
+        self._ours = all(map(_is_ours, columns, _TYPES)) and len({c.chunks for c in columns}) == 1
 
-    def read(self, start: int, stop: int, into: Sequence[np.ndarray], threads: int = 1) -> None:
-        """Read ``start`` ≤ row < ``stop`` into arrays, one a column.
-
-        Raises what h5py raises on broken files.
-        """
-        if self._ours and stop > start:
+    def read(self, start: int, stop: int, into: Sequence[np.ndarray]) -> None:
+        """Read ``start`` ≤ row < ``stop`` into arrays, one a column. Raises what h5py raises on broken files."""
+        if self._ours:
             try:
-                return self._unpack(start, stop, into, threads)
-            except (OSError, RuntimeError, ValueError, inflater.error):
+                for low, high, planes in self._unpacked(start, stop):
+                    for plane, column, out in zip(planes, self._columns, into, strict=True):
+                        out[low - start : high - start] = _together(plane).view(column.dtype)
+                return
+            except _BROKEN:
                 pass  # such as a chunk that was left out, or is broken: HDF5 knows which, and says so
         for column, out in zip(self._columns, into, strict=True):
             out[:] = column[start:stop]
-        return None
 
-    def _unpack(self, start: int, stop: int, into: Sequence[np.ndarray], threads: int) -> None:
+    def events(self, start: int, stop: int, size: tuple[int, int]) -> np.ndarray | None:
+        """The same as events of a sensor of that size, structured ``[E]``; None where they are not valid, or not of
+        our layout."""
+        if not self._ours:
+            return None
+        from snnface.io.chunk_kernels import together  # brings the compiler
+
+        events = np.empty(stop - start, EVENT_DTYPE)
+
+        def fill(rows: tuple[int, int]) -> bool:
+            parts = ((events[low - start : high - start], planes) for low, high, planes in self._unpacked(*rows))
+            return all(together(*planes, part, *size) for part, planes in parts)
+
         chunk = self._columns[0].chunks[0]
+        middle = (start + stop) // 2 // chunk * chunk
+        edges = np.arange(start // chunk + 1, -(-stop // chunk)) * chunk - start
+        try:
+            if len(edges) < _WORTH_A_THREAD:
+                valid = fill((start, stop))
+            else:
+                with ThreadPoolExecutor(1) as pool:
+                    later = pool.submit(fill, (middle, stop))
+                    valid = fill((start, middle)) and later.result()
+        except _BROKEN:
+            return None
+        return events if valid and (events["t"][edges - 1] <= events["t"][edges]).all() else None
 
-        def fill(numbers: range) -> None:
-            for number in numbers:
-                low, high = max(start, number * chunk), min(stop, (number + 1) * chunk)
-                for column, out in zip(self._columns, into, strict=True):
-                    values = _unpacked(column, number * chunk, chunk)
-                    out[low - start : high - start] = values[low - number * chunk : high - number * chunk]
-
-        first, after = start // chunk, -(-stop // chunk)
-        threads = max(1, min(threads, (after - first) // _WORTH_A_THREAD))
-        if threads == 1:
-            return fill(range(first, after))
-        edges = [first + (after - first) * i // threads for i in range(threads + 1)]
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(fill, map(range, edges[:-1], edges[1:])))
-        return None
+    def _unpacked(self, start: int, stop: int) -> Iterator[tuple[int, int, list[np.ndarray]]]:
+        """For each chunk its first row, the row after it and the bytes of each column, place by place."""
+        chunk = self._columns[0].chunks[0]
+        for first in range(start // chunk * chunk if start < stop else stop, stop, chunk):
+            low, high = max(start, first), min(stop, first + chunk)
+            planes = [_unpacked(column, first, chunk)[:, low - first : high - first] for column in self._columns]
+            yield low, high, planes
 
 
-def _is_ours(column: h5py.Dataset) -> bool:
-    """Whether a column is chunked integers in this machine's order of bytes behind just those two filters."""
+def _is_ours(column: h5py.Dataset, dtype: str) -> bool:
+    """Whether a column is chunked numbers of that type behind just those two filters."""
     settings = column.id.get_create_plist()
     filters = [settings.get_filter(i)[0] for i in range(settings.get_nfilters())]
-    return column.chunks is not None and filters == _FILTERS and column.dtype.isnative and column.dtype.kind in "iu"
+    return column.chunks is not None and filters == _FILTERS and column.dtype == dtype
 
 
 def _unpacked(column: h5py.Dataset, start: int, chunk: int) -> np.ndarray:
-    """The chunk ``[chunk]`` that begins with row ``start``; raises where it is broken or packed in another way."""
+    """The chunk that begins with row ``start``, place by place: uint8 ``[bytes of a number, chunk]``, the lowest
+    first; raises where it is broken or packed in another way."""
     size = column.dtype.itemsize
     left_out, packed = column.id.read_direct_chunk((start,))
     if left_out:
         raise ValueError("a filter was left out")
     plain = inflater.decompress(packed, bufsize=size * chunk)
-    return _together(np.frombuffer(plain, np.uint8).reshape(size, chunk)).view(column.dtype)
+    return np.frombuffer(plain, np.uint8).reshape(size, chunk)
 
 
 def _together(planes: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ def _unwrapped(counter, latest, range_):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def times2(words: Any, started: bool, last: int) -> Any:
+def times2(words: Any, started: bool, last: Any) -> Any:
     """``position`` and ``t`` of the TIME_HIGH words of EVT2 (uint32 ``[N]``); ``last``: µs before, where
     ``started``."""
     position, t = np.empty(len(words), np.int64), np.empty(len(words), np.int64)
@@ -49,7 +49,7 @@ def times2(words: Any, started: bool, last: int) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def times3(words: Any, started: bool, last: int) -> Any:
+def times3(words: Any, started: bool, last: Any) -> Any:
     """``position`` and ``t`` of TIME_HIGH and TIME_LOW words of EVT3 (uint16 ``[N]``) from the first TIME_HIGH of the
     stream on; ``last``: µs before, where ``started``."""
     position, t = np.empty(len(words), np.int64), np.empty(len(words), np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import h5py
 import numpy as np
 
 from snnface.errors import InputError
-from snnface.events import EVENT_DTYPE, Recording
-from snnface.io.chunks import THREADS, Rows
+from snnface.events import Recording, pack
+from snnface.io.chunks import Rows
 from snnface.io.damage import Damage
-from snnface.io.hdf5_file import FIELDS, SUFFIXES, open_recording
+from snnface.io.hdf5_file import SUFFIXES, open_recording
 from snnface.io.recording import check_file
 
 
@@ -62,11 +63,14 @@ class Windows:
             low, high = self._before(start_us, 0), self._before(stop_us, 1)
             if not 0 <= low <= self.events >= high >= 0:
                 raise InputError(self.path, "index_ms is broken", "Convert the recording again")
-            events = np.empty(max(0, high - low), EVENT_DTYPE)
-            self._rows.read(low, low + len(events), [events[name] for name in FIELDS], THREADS)
-        Recording(events, self.width, self.height, where=str(self.path))
-        first, last = np.searchsorted(events["t"], [start_us, stop_us])
-        return events[first:last]
+            high = max(low, high)
+            events = self._rows.events(low, high, (self.width, self.height))
+            if events is None:
+                events = pack(*(column[low:high] for column in self._columns))
+                Recording(events, self.width, self.height, where=str(self.path))
+        # Bisection looks at a few times; searchsorted would copy them all first.
+        t = events["t"]
+        return events[bisect_left(t, start_us) : bisect_left(t, stop_us)]
 
     def _before(self, t_us: int, up: int) -> int:
         """Number of events before the whole millisecond below (``up`` 0) or above (1) a time."""
