@@ -71,16 +71,17 @@ def windows(path: Path, made: Made, count: int = 200, length_us: int = 50_000) -
     with io.Windows(path) as opened:
         for start in starts:
             cpu, begin = time.process_time(), time.perf_counter()
-            events = opened.window(start, start + length_us)
+            events = len(opened.window(start, start + length_us))
             taken["open"].append((time.perf_counter() - begin) * 1e3)
             taken["cpu"].append((time.process_time() - cpu) * 1e3)
-            if not np.array_equal(events, made.window(start, start + length_us)):
+        for start in starts:  # by themselves: making events takes the caches from what is timed
+            if opened.window(start, start + length_us).tobytes() != made.window(start, start + length_us).tobytes():
                 raise Failed(f"the window at {start} µs holds other events")
     for start in starts:
         begin = time.perf_counter()
         io.window(path, start, start + length_us)
         taken["fresh"].append((time.perf_counter() - begin) * 1e3)
-    told: dict[str, Any] = {"events": len(events)}
+    told: dict[str, Any] = {"events": events}
     for name, ms in taken.items():
         told |= {f"{name}_median_ms": float(np.median(ms)), f"{name}_p99_ms": float(np.percentile(ms, 99))}
     return told | {f"open_within_{MOST_MS:g}_ms": float(np.mean(np.array(taken["open"]) <= MOST_MS))}
