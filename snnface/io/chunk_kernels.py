@@ -15,7 +15,7 @@ def together(t: Any, x: Any, y: Any, p: Any, events: Any, latest: Any, width: in
     """Events into ``events`` ``[N]`` (``EVENT_DTYPE``); whether all are valid.
 
     ``t``, ``x``, ``y``, ``p``: uint8 ``[8 | 2 | 2 | 1, N]``, the lowest byte of each number first. Valid are times in
-    order, pixels below ``width``, ``height`` and polarities of 0 and 1.
+    order and none before ``latest`` (µs), pixels below ``width``, ``height`` and polarities of 0 and 1.
     """
     valid: Any = True
     for i in range(len(events)):
@@ -24,7 +24,7 @@ def together(t: Any, x: Any, y: Any, p: Any, events: Any, latest: Any, width: in
         time = high << 32 | low
         column = np.int64(x[0, i]) | np.int64(x[1, i]) << 8
         row = np.int64(y[0, i]) | np.int64(y[1, i]) << 8
-        valid = valid and time >= latest and column < width and row < height and p[0, i] <= 1
+        valid &= (time >= latest) & (column < width) & (row < height) & (p[0, i] <= 1)  # without a branch
         latest = time
         events[i].t, events[i].x, events[i].y, events[i].p = time, column, row, p[0, i] == 1
     return valid
