@@ -21,7 +21,19 @@ from snnface.faces.procedural import PROCEDURAL
 from snnface.faces.variation import SCENES, Variation
 
 #: Modules of this room that decide what a clip contains.
-MAKERS = ("plan", "clip", "sensors", "preset", "simulator", "pixels", "noise", "readout")
+MAKERS = (
+    "plan",
+    "clip",
+    "sensors",
+    "preset",
+    "simulator",
+    "pixels",
+    "lowpass",
+    "single",
+    "firing",
+    "noise",
+    "readout",
+)
 #: What clips may be of: an action, an expression, or the components of a face that has no action map.
 TASKS = ("au", "expression", "free")
 #: Lengths of clips are drawn within this fraction of the mean.

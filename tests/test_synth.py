@@ -6,6 +6,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,9 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from snnface import cli
+from snnface import cli, converters
 from snnface.converters.clip import FRAME_US, make_clip
-from snnface.converters.plan import Plan
+from snnface.converters.plan import MAKERS, Plan
 from snnface.converters.preset import drawn
 from snnface.converters.sensors import sensor
 from snnface.converters.synth import CLIPS_A_PART, _parts, synthesise
@@ -98,6 +99,16 @@ def test_answer_and_content_agree(made: tuple[Path, dict]) -> None:
     assert store.duration_us.min() >= 400_000
     assert store.duration_us.max() <= 600_000
     assert len(set(store.duration_us)) == 8
+
+
+def test_every_module_that_makes_a_clip_is_known_by_its_content() -> None:
+    room, seen, waiting = Path(str(converters.__file__)).parent, set(), {"plan", "clip"}
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        imported = re.findall(r"^from snnface\.converters\.(\w+) import", (room / f"{name}.py").read_text(), re.M)
+        waiting |= set(imported) - seen
+    assert seen == set(MAKERS)
 
 
 def test_a_clip_stands_for_itself(made: tuple[Path, dict]) -> None:

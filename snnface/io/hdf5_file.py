@@ -158,7 +158,7 @@ def _size(f: h5py.File, declared: tuple[int, int] | None, damage: Damage) -> tup
 
 
 def write(path: Path, parts: Iterator[np.ndarray], size: tuple[int, int], encoding: str) -> int:
-    """Write one recording, packed by HDF5's own gzip, in the order of time; returns 0: no time is lost."""
+    """Write one recording, packed as HDF5's own gzip does, in the order of time; returns 0: no time is lost."""
     with ThreadPoolExecutor(THREADS) as pool, new_file(path) as (f, disk):
         f.attrs["width"], f.attrs["height"] = size
         columns = [growing(f, f"events/{name}", dtype) for name, dtype in FIELDS.items()]
