@@ -40,9 +40,8 @@ def fire(
 ) -> int:  # fmt: skip
     """Events of pixels ``which`` ``[P]``, whose levels go in straight lines between their ``ends`` ``[P, 2]``.
 
-    Their noise begins at ``k``; ``epoch`` ``[B]``: since when a block's leak is
-    apart from memory. Returns how many events the
-    columns hold. One loop for all: a call for each pixel would cost more than its events.
+    Their noise begins at ``k``; ``epoch`` ``[B]``: since when a block's leak is apart from memory. Returns how many
+    events the columns hold. One loop for all: a call for each pixel would cost more than its events.
     """
     for n in range(len(which)):
         i, until = np.uint64(which[n]), k
