@@ -40,7 +40,8 @@ INTEGERS = (
 class Size:
     """How large an experiment is. Many people act a few clips each to learn from: looks are what must not matter.
 
-    ``seed`` decides people, clips and teacher; ``seeds``: of the networks, each of which is trained with every one.
+    ``seed`` decides people, clips and teacher; ``seeds``: of the networks, each of which is trained with every one;
+    ``sensor_spread``: how far the sensors of the clips to learn from lie around the preset that all are tested with.
     """
 
     train_people: int
@@ -53,6 +54,7 @@ class Size:
     clips_a_learner: int = 6
     seconds: float = 1.2
     pixels: int = 128
+    sensor_spread: float = 1.0
 
 
 #: Recipe of each network; all see the same clips for the same number of passes.
@@ -85,9 +87,10 @@ class Experiment:
         size = self.size
         learners = size.train_people + size.validation_people
         share = size.validation_people / learners
-        for name, path, people, clips, first, split in (
-            ("synth train", self.train_data, learners, size.clips_a_learner, 0, f"{1 - share},{share},0"),
-            ("synth test", self.test_data, size.test_people, CLIPS_A_TEST_PERSON, 100_000, "0,0,1"),
+        split = f"{1 - share},{share},0"
+        for name, path, people, clips, spread, first, parts in (
+            ("synth train", self.train_data, learners, size.clips_a_learner, size.sensor_spread, 0, split),
+            ("synth test", self.test_data, size.test_people, CLIPS_A_TEST_PERSON, 1.0, 100_000, "0,0,1"),
         ):
             settings = {
                 "clips": people * clips,
@@ -95,9 +98,10 @@ class Experiment:
                 "seconds": size.seconds,
                 "size": f"{size.pixels}x{size.pixels}",
                 "sensor": "davis346",
+                "sensor_spread": spread,
                 "seed": size.seed + first,
                 "first_identity": first,
-                "split": split,
+                "split": parts,
             }
             self.stages.run(
                 name,
