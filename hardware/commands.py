@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from snnface.errors import InputError
-from snnface.files import file_sha256, write_json
+from snnface.files import write_json
 
 
 def export(
@@ -48,73 +47,14 @@ def export(
     --bundle writes a folder that goes to other machines: networks, NIR, certificate, model card, and a program that
     runs them with numpy and h5py alone (docs/bundle.md).
     """
+    from snnface.hardware.exporting import Source
+
+    source = Source(checkpoint, calibration, clips, bits, semantics)
     if bundle is not None:
         from snnface.hardware.bundle.make import make
 
-        return make(
-            bundle,
-            checkpoint,
-            calibration,
-            clips,
-            lambda file, form: export(checkpoint, file, form, calibration, clips, bits, semantics=semantics),
-        )
-    if out is None:
-        raise InputError("snnface export", "has no file to write", "Add --out NAME.net or --bundle FOLDER")
-    from snnface import checkpoint as checkpoints
-    from snnface.hardware import manifest
-    from snnface.hardware import verify as verification
-    from snnface.hardware.grid import check_bits, trained_grid
-    from snnface.hardware.inputs import read_clips
-    from snnface.hardware.nir_files.biases import with_biases
-    from snnface.hardware.quantise import quantise, refusals
-
-    if to not in ("lava", "nir"):
-        raise InputError("--to", f"does not know the format '{to}'", "Use --to lava or --to nir")
-    if out.suffix in (".json", ".safetensors"):
-        raise InputError("--out", f"names a {out.suffix} file", "Give a name like model.net")
-    biases: dict[str, Any] = {}
-    if checkpoint.suffix == ".nir":
-        from snnface.hardware.nir_files import read
-
-        network, trained = read(checkpoint, semantics, biases=biases if to == "lava" else None), None
-    else:
-        encoder, meta = checkpoints.load(checkpoint)
-        network, trained = encoder.to_network(), trained_grid(meta, checkpoint)
-    if to == "nir":
-        from snnface.hardware.nir_files.export import export_nir
-
-        return export_nir(out, network, checkpoint)
-    bits = bits if bits is not None else trained.bits if trained else 8
-    check_bits(bits)
-    answer: dict[str, Any] = {"file": str(out), "manifest": str(manifest.path_of(out)), "refused": refusals(network)}
-    if answer["refused"]:
-        from snnface.cli import Found
-
-        raise Found(answer | {"file": None, "manifest": None, "layers": 0, "neurons": 0, "synapses": 0})
-    batch = read_clips(calibration, clips, split=0) if calibration else None
-    source: dict[str, Any] = {
-        "checkpoint": checkpoint.name,
-        "checkpoint_sha256": file_sha256(checkpoint.with_suffix(checkpoint.suffix or ".safetensors")),
-        "calibration_sha256": file_sha256(calibration) if calibration else None,
-        "bits": bits,
-        "trained_in_chip_numbers": trained is not None and trained.bits == bits,
-    }
-    primary = "unary" if network.input_mode == "unary" else "graded"
-    variants = {} if primary == "unary" else {"unary": out.with_suffix(f".unary{out.suffix}").name}
-    networks = {
-        mode: with_biases(quantise(network, batch, mode, bits, trained), biases) for mode in (primary, *variants)
-    }
-    for mode, name in variants.items():
-        manifest.save(out.with_name(name), networks[mode], source)
-    manifest.save(out, networks[primary], source, variants)
-    result = networks[primary]
-    return answer | {
-        "layers": len(result.layers),
-        "neurons": result.neurons,
-        "synapses": result.synapses,
-        "variants": {mode: str(out.with_name(name)) for mode, name in variants.items()},
-        "certificate": str(verification.certify(out)) if certify else None,
-    }
+        return make(bundle, source)
+    return source.write(out, to, certify)
 
 
 def simulate(
@@ -139,23 +79,9 @@ def simulate(
 
     snnface simulate model.nir input.npy --dt 1e-4 --out traces.h5
     """
-    from snnface.hardware.inputs import read_spikes, shape_of
-    from snnface.hardware.netx import read_net
-    from snnface.hardware.traces import write_traces
+    from snnface.hardware.traces import simulate_file
 
-    if net.suffix == ".nir":
-        from snnface.hardware.nir_files.simulate import simulate_file
-
-        if reset_interval is not None:
-            raise InputError(net, "is a NIR file, which starts at rest once", "Leave --reset-interval out")
-        return simulate_file(net, spikes, out, semantics, dt)
-    if dt is not None or semantics is not None:
-        raise InputError(net, "is a netx file, whose steps have no length", "Leave --dt and --semantics out")
-    network = read_net(net, shape_of(spikes))
-    x = read_spikes(spikes, network.input_shape)
-    counts, wraps = write_traces(out, network, x, reset_interval, reset_offset)
-    answer = {"layers": len(network.layers), "spikes": counts, "steps": len(x), "wraps": wraps}
-    return answer | {"warnings": list(network.warnings), "out": str(out)}
+    return simulate_file(net, spikes, out, reset_interval, reset_offset, dt, semantics)
 
 
 def verify(
@@ -190,36 +116,9 @@ def verify(
     snnface verify out/demo/model.net --against lava --data out/demo/test.h5 --out out/demo/certificate.json
     """
     from snnface.cli import Found
-    from snnface.hardware import inputs, manifest
-    from snnface.hardware import verify as v
+    from snnface.hardware.verify import verify as verified
 
-    is_checkpoint = network.suffix == ".safetensors"
-    if against.startswith("nir:"):
-        from snnface.hardware.verify_nir import against_reader, nir_file
-
-        if not is_checkpoint and network.suffix != ".nir":
-            raise InputError(network, f"is not a network that --against {against} takes", "Give a checkpoint or .nir")
-        with nir_file(network, v.float_network(network) if is_checkpoint else None) as file:
-            certificate, found = against_reader(file, against.removeprefix("nir:"), data, clips, semantics, seed=seed)
-    elif against in ("snntorch", "norse"):
-        if not is_checkpoint and network.suffix != ".nir":
-            raise InputError(
-                network, f"is not a checkpoint, which --against {against} needs", "Give NAME.safetensors or NAME.nir"
-            )
-        from snnface.hardware.verify_float import against_float
-
-        certificate, found = against_float(network, v.float_network(network, semantics), against, data, clips)
-    elif against.startswith("golden:"):
-        if is_checkpoint or network.suffix == ".nir":
-            raise InputError(network, "is no netx file, and golden files belong to one", "Give NAME.net")
-        certificate, found = v.against_golden(network, Path(against.removeprefix("golden:")))
-    elif against == "lava":
-        with v.network_file(network, input_mode, data, clips, semantics) as net:
-            taken = inputs.chip_input(manifest.load(net), data, clips, input_mode, seed, net)
-            certificate, found = v.against_lava(net, taken, time_limit, record)
-    else:
-        known = "lava, snntorch, norse, golden:FILE or nir:READER"
-        raise InputError("--against", f"does not know '{against}'", f"Use {known}")
+    certificate, found = verified(network, against, data, clips, input_mode, record, time_limit, seed, semantics)
     if out is not None:
         write_json(out, certificate)
     if found:

@@ -8,15 +8,13 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from snnface import checkpoint
 from snnface.batch import EventBatch, collate_events
 from snnface.datasets.store import SPLITS, Store
 from snnface.errors import InputError
 from snnface.facs import AU_INDEX
 from snnface.files import file_sha256, write_json
 from snnface.hardware.integer import IntegerNetwork
-from snnface.hardware.manifest import load
-from snnface.network import Network
+from snnface.hardware.opening import open_network
 
 
 def neurobench(
@@ -35,8 +33,7 @@ def neurobench(
     """
     from snnface.hardware.neurobench_harness import run
 
-    network: Network | IntegerNetwork
-    network = load(model) if model.suffix == ".net" else checkpoint.load(model)[0].to_network()
+    network = open_network(model).runnable
     chosen, labels = _clips(data, split, clips, network.input_shape)
     answer = run(network, chosen, labels) | {
         "network": model.name,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from snnface.errors import InputError
+from snnface.hardware.inputs import read_spikes, shape_of
 from snnface.hardware.integer import IntegerNetwork
 from snnface.hardware.native import fastest
+from snnface.hardware.netx import read_net
 from snnface.hdf5 import new_file
 
 _BLOCK = 64
@@ -42,3 +46,22 @@ def write_traces(
                     f[f"layer/{i}/{name}"][rows] = getattr(trace, name)[:, 0]
             disk.check()
     return counts.tolist(), sim.wraps
+
+
+def simulate_file(
+    net: Path, spikes: Path, out: Path, interval: int | None, offset: int, dt: float | None, semantics: str | None
+) -> dict[str, Any]:
+    """``snnface simulate`` of a netx file, or of a NIR file, which has ``dt`` and ``semantics``: its answer."""
+    if net.suffix == ".nir":
+        from snnface.hardware.nir_files.simulate import simulate_file as simulate_nir
+
+        if interval is not None:
+            raise InputError(net, "is a NIR file, which starts at rest once", "Leave --reset-interval out")
+        return simulate_nir(net, spikes, out, semantics, dt)
+    if dt is not None or semantics is not None:
+        raise InputError(net, "is a netx file, whose steps have no length", "Leave --dt and --semantics out")
+    network = read_net(net, shape_of(spikes))
+    x = read_spikes(spikes, network.input_shape)
+    counts, wraps = write_traces(out, network, x, interval, offset)
+    answer = {"layers": len(network.layers), "spikes": counts, "steps": len(x), "wraps": wraps}
+    return answer | {"warnings": list(network.warnings), "out": str(out)}

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +17,7 @@ from snnface.files import file_sha256, write_json
 from snnface.hardware import golden, manifest
 from snnface.hardware.certificate import certificate, compare, state_steps
 from snnface.hardware.inputs import Clips, chip_input, read_clips
-
-if TYPE_CHECKING:
-    from snnface.hardware.grid import Grid
-    from snnface.network import Network
+from snnface.hardware.opening import open_float
 
 OBSERVATION = (
     "u and v are copied by Lava's own LIF models after each of their steps (subclasses that only observe); "
@@ -117,46 +114,61 @@ def _facts(
     }
 
 
-def float_network(path: Path, semantics: str | None = None, biases: dict[str, np.ndarray] | None = None) -> Network:
-    """The float network of a checkpoint or a NIR file; ``biases`` as for :func:`snnface.hardware.nir_files.read`."""
-    if path.suffix == ".nir":
-        from snnface.hardware.nir_files import read
+def verify(
+    path: Path,
+    against: str,
+    data: Path | None,
+    clips: int,
+    mode: str | None,
+    record: Path | None,
+    time_limit_s: float,
+    seed: int,
+    semantics: str | None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Run a network file in two implementations, the one that ``against`` names and ours; as ``snnface verify``.
 
-        return read(path, semantics, biases=biases)
-    from snnface import checkpoint as checkpoints
+    Returns the certificate and its shortcomings. Raises :class:`InputError` where file and implementation do not go
+    together.
+    """
+    is_nir, is_float = path.suffix == ".nir", path.suffix in (".safetensors", ".nir")
+    if against.startswith("nir:"):
+        from snnface.hardware.verify_nir import against_reader, nir_file
 
-    return checkpoints.load(path)[0].to_network()
+        if not is_float:
+            raise InputError(path, f"is not a network that --against {against} takes", "Give a checkpoint or .nir")
+        with nir_file(path, None if is_nir else open_float(path).network) as file:
+            return against_reader(file, against.removeprefix("nir:"), data, clips, semantics, seed=seed)
+    if against in ("snntorch", "norse"):
+        from snnface.hardware.verify_float import against_float
+
+        if not is_float:
+            what = f"is not a checkpoint, which --against {against} needs"
+            raise InputError(path, what, "Give NAME.safetensors or NAME.nir")
+        return against_float(path, open_float(path, semantics).network, against, data, clips)
+    if against.startswith("golden:"):
+        if is_float:
+            raise InputError(path, "is no netx file, and golden files belong to one", "Give NAME.net")
+        return against_golden(path, Path(against.removeprefix("golden:")))
+    if against == "lava":
+        with _network_file(path, mode, data, clips, semantics) as net:
+            taken = chip_input(manifest.load(net), data, clips, mode, seed, net)
+            return against_lava(net, taken, time_limit_s, record)
+    known = "lava, snntorch, norse, golden:FILE or nir:READER"
+    raise InputError("--against", f"does not know '{against}'", f"Use {known}")
 
 
 @contextmanager
-def network_file(
-    path: Path, mode: str | None, data: str | Path | None, clips: int, semantics: str | None = None
+def _network_file(
+    path: Path, mode: str | None, data: str | Path | None, clips: int, semantics: str | None
 ) -> Iterator[Path]:
     """The netx file to verify: the variant for ``mode``, or, in a temporary folder, what export makes of a checkpoint
     or a NIR file."""
     if path.suffix not in (".safetensors", ".nir"):
         yield path if mode is None else manifest.variant(path, mode)
         return
-    from snnface.hardware.nir_files.biases import with_biases
-    from snnface.hardware.quantise import quantise
-
     calibration = None if data is None or Path(data).suffix == ".npy" else read_clips(data, clips)
     with tempfile.TemporaryDirectory(prefix="snnface-verify-") as folder:
         net = Path(folder) / f"{path.stem}.net"
-        bits, trained = _trained(path)
-        biases: dict[str, np.ndarray] = {}
-        network = float_network(path, semantics, biases)
-        quantised = with_biases(quantise(network, calibration, mode, bits, trained), biases)
-        manifest.save(net, quantised, {"checkpoint": str(path)})
+        plain = open_float(path, semantics, biases=True)
+        manifest.save(net, plain.quantised(calibration, mode, plain.bits), {"checkpoint": str(path)})
         yield net
-
-
-def _trained(path: Path) -> tuple[int, Grid | None]:
-    """Bits and scales that a checkpoint was trained with, 8 and none where it was trained in float."""
-    if path.suffix != ".safetensors":
-        return 8, None
-    from snnface import checkpoint as checkpoints
-    from snnface.hardware.grid import trained_grid
-
-    trained = trained_grid(checkpoints.load(path)[1], path)
-    return (trained.bits if trained else 8), trained

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import files as installed_files
@@ -24,27 +24,26 @@ from snnface.files import file_sha256, read_json, write_json, write_text
 from snnface.hardware import manifest
 from snnface.hardware.bundle import card, facts
 from snnface.hardware.bundle.reference import Reference, choose, write_expected
+from snnface.hardware.exporting import Source
 from snnface.hardware.fixed_point import payloads
 from snnface.hardware.inputs import Clips
 from snnface.live import HEAD_SIZES
 
 SUMS = "SHA256SUMS"
-#: Exports one file: its path and format (lava, nir); the answer of ``snnface export``.
-Export = Callable[[Path, str], dict[str, Any]]
 #: Seconds that Lava may take for the certificate.
 _LAVA_LIMIT_S = 1800
 
 
-def make(folder: Path, source: Path, calibration: Path | None, clips: int, export: Export) -> dict[str, Any]:
-    """Write the bundle of a checkpoint; the folder appears whole or not at all.
+def make(folder: Path, source: Source) -> dict[str, Any]:
+    """Write the bundle of a network; the folder appears whole or not at all.
 
-    ``calibration``: the data set that scales were chosen on; its clips are counted for the energy, and one of them is
-    the reference recording where the set is synthetic. Raises :class:`InputError` where the folder holds something
-    else, :class:`Found` where the network cannot be expressed or Lava computes otherwise.
+    Clips of its calibration set are counted for the energy, and one of them is the reference recording where the set
+    is synthetic. Raises :class:`InputError` where the folder holds something else, :class:`Found` where the network
+    cannot be expressed or Lava computes otherwise.
     """
     with _new_folder(folder) as new:
-        net = new / "network.net"
-        answer = export(net, "lava")
+        net, calibration = new / "network.net", source.calibration
+        answer = source.write(net)
         variants = read_json(manifest.path_of(net))["variants"]
         names = {read_json(manifest.path_of(net))["input_mode"]: net.name} | variants
         networks = {mode: manifest.load(new / name) for mode, name in names.items()}
@@ -59,9 +58,9 @@ def make(folder: Path, source: Path, calibration: Path | None, clips: int, expor
             "networks": names,
             "reference": reference.about,
             "certificate": _certificate(new, net, reference),
-            "nir": _nir(new, export),
-            "checkpoint": facts.of_checkpoint(source),
-            "calibration": calibration and facts.of_data(calibration, clips, source),
+            "nir": _nir(new, source),
+            "checkpoint": facts.of_checkpoint(source.path),
+            "calibration": calibration and facts.of_data(calibration, source.clips, source.path),
             "profile": calibration and facts.of_work(network, net, calibration),
             "layers": answer["layers"],
             "neurons": answer["neurons"],
@@ -143,10 +142,10 @@ def _certificate(folder: Path, net: Path, reference: Reference) -> dict[str, Any
     return {"file": "certificate.json"} | steps | differing | {"differing": any(differing.values())}
 
 
-def _nir(folder: Path, export: Export) -> dict[str, Any]:
+def _nir(folder: Path, source: Source) -> dict[str, Any]:
     """The float network as NIR, where it can be said."""
     try:
-        answer = export(folder / "network.nir", "nir")
+        answer = source.write(folder / "network.nir", "nir")
     except InputError as e:
         return {"file": None, "why": f"{e.where} {e.what}"}
     except Found as e:
