@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
-from string import Template
 from typing import Any
 
-import snnface
 from snnface.hardware.chip import Figure
 from snnface.hardware.core_map import core_map, legend
 from snnface.hardware.cores import LIMITS, CoreLoad
 from snnface.hardware.placement import Placement
-from snnface.report.html import escape, figure, number, paragraph, percent, section, si, table, tiles
+from snnface.report.document import document, footer, header, main
+from snnface.report.html import escape, figure, number, paragraph, percent, section, sentence, si, table, tiles
 from snnface.report.measures import duration, power, title
 
 STYLE = """
@@ -27,37 +25,8 @@ STYLE = """
 .layers i { display: inline-block; width: .85em; height: .85em; border-radius: 3px; margin-right: .4em;
   vertical-align: -.06em; background: hsl(var(--hue) 58% 52%); }
 .layers .free i { background: var(--track); border: 1px solid var(--line); }
-.binds { color: var(--b); } .no { color: var(--bad); } .yes { color: var(--good); }
-section { padding: 2.2rem 0 1rem; }
+.binds { color: var(--b); }
 """
-
-PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<link rel="icon" href="data:,">
-<title>snnface: $title</title>
-<style>
-$style
-</style>
-</head>
-<body>
-<header>
-<p class="brand">snnface</p>
-<h1>$title</h1>
-<p class="headline">$headline</p>
-$tiles
-</header>
-<main>
-$sections
-</main>
-<footer><p>Made by snnface $version. One file: nothing is loaded from anywhere.</p></footer>
-</body>
-</html>
-""")
 
 
 def chip_page(name: str, placement: Placement, changes: Sequence[dict[str, Any]], bill: dict[str, Any] | None) -> str:
@@ -68,14 +37,13 @@ def chip_page(name: str, placement: Placement, changes: Sequence[dict[str, Any]]
     if bill is not None:
         sections.append(_bill(bill))
     sections.append(_sources(placement))
-    style = files("snnface.report").joinpath("style.css").read_text(encoding="utf-8")
-    return PAGE.substitute(
-        title=escape(f"{name} on {title(placement.chip.name)}"),
-        style=style + STYLE,
-        headline=_headline(placement),
-        tiles=_tiles(placement, bill),
-        sections="\n".join(sections),
-        version=escape(snnface.__version__),
+    heading = f"{name} on {title(placement.chip.name)}"
+    return document(
+        f"snnface: {heading}",
+        header(heading, _headline(placement), _tiles(placement, bill)),
+        main(sections),
+        footer(),
+        style=STYLE,
     )
 
 
@@ -221,7 +189,7 @@ def _sources(placement: Placement) -> str:
         for m in chip.measured
     )
     return section(
-        "sources", "Where the figures come from", _sentence(chip.model), f'<ul class="sources">{items}</ul>',
+        "sources", "Where the figures come from", sentence(chip.model), f'<ul class="sources">{items}</ul>',
         paragraph("Energies in pJ an operation, times in ns, power in mW; what is absent is not published.", "note"),
     )  # fmt: skip
 
@@ -229,7 +197,3 @@ def _sources(placement: Placement) -> str:
 def _written(f: Figure) -> str:
     low, high = f.ends
     return f"{f.value:g}" if low == high else f"{f.value:g} ({low:g} to {high:g})"
-
-
-def _sentence(text: str) -> str:
-    return f"{escape(text[:1].upper() + text[1:])}."

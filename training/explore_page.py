@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
-import snnface
 from snnface.hardware.chip import Chip
-from snnface.hardware.chip_page import PAGE
-from snnface.report.html import escape, figure, grid, number, percent, section, table
+from snnface.report.document import document, footer, header, main
+from snnface.report.html import escape, figure, grid, number, percent, section, sentence, table
 from snnface.report.measures import NAMES, duration, power, title
 from snnface.training.explore_front import front, within
 from snnface.training.explore_plot import kind, plot
@@ -31,8 +29,7 @@ STYLE = """
 .keys { list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1.3rem; padding: 0; font-size: .92rem; }
 .keys i { display: inline-block; width: .8em; height: .8em; border-radius: 50%; background: var(--c);
   margin-right: .4em; }
-.on-front { font-weight: 650; } .no { color: var(--bad); } .yes { color: var(--good); }
-section { padding: 2.2rem 0 1rem; } h1 { max-width: none; }
+.on-front { font-weight: 650; }
 """
 
 
@@ -61,16 +58,15 @@ def explore_page(
     sections = [
         section("trade", "The trade", lead, _keys(trained), grid(*pictures)),
         section("networks", "Every network", bold, _table(points, budget, measure)),
-        section("sources", "Where the figures come from", f"{escape(chip.model)}.", sources),
+        section("sources", "Where the figures come from", sentence(chip.model), sources),
     ]
-    style = files("snnface.report").joinpath("style.css").read_text(encoding="utf-8")
-    return PAGE.substitute(
-        title=escape(f"{name}: accuracy and what it costs"),
-        style=style + STYLE,
-        headline=_headline(trained, chip, budget, measure),
-        tiles="",
-        sections="\n".join(sections),
-        version=escape(snnface.__version__),
+    heading = f"{name}: accuracy and what it costs"
+    return document(
+        f"snnface: {heading}",
+        header(heading, _headline(trained, chip, budget, measure)),
+        main(sections),
+        footer(),
+        style=STYLE,
     )
 
 

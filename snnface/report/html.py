@@ -47,6 +47,11 @@ def paragraph(text: str, kind: str = "") -> str:
     return f'<p class="{kind}">{text}</p>' if kind else f"<p>{text}</p>"
 
 
+def sentence(text: str) -> str:
+    """Text as a sentence (HTML): a capital first, a full stop last."""
+    return f"{escape(text[:1].upper() + text[1:])}."
+
+
 def section(name: str, title: str, lead: str, *body: str) -> str:
     """A section with an anchor, its title and one leading paragraph (HTML)."""
     return (

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
-import snnface
 from snnface.facs import AU_NAMES, AUS, EXPRESSIONS
 from snnface.files import write_text
 from snnface.report import chip, cost, tasks
-from snnface.report.html import escape, number, percent, seconds, section, tiles
+from snnface.report.document import asset, document, footer, header, main, navigation
+from snnface.report.html import number, percent, seconds, section, tiles
 from snnface.report.measures import power, title
 from snnface.report.pictures import data_uri, packed
 from snnface.report.scenes import Pictures, Scene
@@ -50,17 +48,17 @@ def write_report(out: Path, summary: dict[str, Any], pictures: Pictures) -> dict
         cost.time(summary["wall_s"]),
         _small_print(summary),
     ]
-    page = Template(_asset("page.html")).substitute(
-        style=_asset("style.css"),
-        script=_asset("player.js"),
-        title="A spiking network that reads faces from events",
-        headline=_headline(summary),
-        hero=tasks.hero(pictures.sheet),
-        tiles=_tiles(summary),
-        links="".join(f'<li><a href="#{name}">{title}</a></li>' for name, title in NAVIGATION.items()),
-        sections="\n".join(sections),
-        version=escape(snnface.__version__),
-        scenes=_scenes(pictures),
+    heading = "A spiking network that reads faces from events"
+    page = document(
+        "snnface: faces from events",
+        header(heading, _headline(summary), _tiles(summary), tasks.hero(pictures.sheet)),
+        navigation(NAVIGATION),
+        main(sections),
+        footer(" Figures: <code>summary.json</code> beside it."),
+        f'<script type="application/json" id="scenes">{_scenes(pictures)}</script>',
+        f"<script>\n{_asset('player.js')}</script>",
+        style=_asset("player.css") + _asset("report.css"),
+        scripts=True,
     )
     path = out / "report.html"
     write_text(path, page)
@@ -68,7 +66,7 @@ def write_report(out: Path, summary: dict[str, Any], pictures: Pictures) -> dict
 
 
 def _asset(name: str) -> str:
-    return files("snnface.report").joinpath(name).read_text(encoding="utf-8")
+    return asset("snnface.report", name)
 
 
 def _headline(summary: dict[str, Any]) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from string import Template
-
 import numpy as np
 
-import snnface
+from snnface.report.document import asset, document, footer, header, main, navigation
 from snnface.report.html import counted, escape, figure, grid, number, paragraph, percent, section, si, table
 from snnface.report.plots import Bar, bars
 from snnface.statistics.catalogue import STATISTICS, Bars, Statistic
@@ -24,18 +21,14 @@ def page(found: Comparison, counts: tuple[Counts, Counts], names: tuple[str, str
     sections = [_overview(found, names), _sensors(counts, names)]
     sections += [_statistic(s, found, names) for s in STATISTICS]
     links = {"distances": "Distances", "sensors": "Sensors"} | {s.name: s.title for s in STATISTICS}
-    return Template(_asset("snnface.statistics", "page.html")).substitute(
-        style=_asset("snnface.report", "style.css") + _asset("snnface.statistics", "page.css"),
-        title=escape(" and ".join(names)),
-        headline=_headline(found, counts, names),
-        links="".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title in links.items()),
-        sections="\n".join(sections),
-        version=escape(snnface.__version__),
+    return document(
+        f"snnface: {' and '.join(names)}",
+        header("Two recordings, statistic by statistic", _headline(found, counts, names)),
+        navigation(links),
+        main(sections),
+        footer(),
+        style=asset("snnface.statistics", "page.css"),
     )
-
-
-def _asset(package: str, name: str) -> str:
-    return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def _headline(found: Comparison, counts: tuple[Counts, Counts], names: tuple[str, str]) -> str:

@@ -11,20 +11,19 @@ import base64
 import json
 import zlib
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import numpy as np
 
-import snnface
 from snnface.errors import InputError
 from snnface.files import atomic_path
 from snnface.progress import track
+from snnface.report.document import asset, document, footer
 from snnface.report.html import counted, escape, number, si
 from snnface.report.pictures import data_uri
-from snnface.view.colours import FAINTEST, FORGOTTEN, GROWTH, style
+from snnface.view.colours import FAINTEST, FORGOTTEN, GROWTH
 from snnface.view.film import slow_motion, times
 from snnface.view.look import Curve, Look, lanes
 from snnface.view.source import CLASSES, Source, Span
@@ -158,20 +157,22 @@ def _page(look: Look) -> str:
     if look.labels is not None and look.labels.rgb:
         facts.append(counted(len(look.labels.rgb), "colour picture"))
     names = look.labels.names if look.labels is not None else []
-    return Template(_asset("page.html")).substitute(
-        style=style() + _asset("page.css"),
-        title=escape(source.title),
-        label=escape(", ".join(names)),
-        facts=escape(" · ".join(facts)),
-        shown="colour" if look.labels is not None and look.labels.rgb else "plain",
-        heads="answered" if look.heads else "silent",
-        script="\n".join(map(_asset, SCRIPTS)),
-        version=escape(snnface.__version__),
+    player = Template(asset("snnface.view", "page.html")).substitute(
+        title=escape(source.title), label=escape(", ".join(names)), facts=escape(" · ".join(facts))
     )
-
-
-def _asset(name: str) -> str:
-    return files("snnface.view").joinpath(name).read_text(encoding="utf-8")
+    shown = "colour" if look.labels is not None and look.labels.rgb else "plain"
+    heads = "answered" if look.heads else "silent"
+    script = "\n".join(asset("snnface.view", name) for name in SCRIPTS)
+    return document(
+        f"{source.title}: snnface view",
+        player,
+        footer(),
+        "<!-- data -->",
+        f'<script>\n"use strict";\n(() => {{\n{script}\n}})();\n</script>',
+        style=asset("snnface.report", "player.css") + asset("snnface.view", "page.css"),
+        scripts=True,
+        kind=f"view {shown} {heads}",
+    )
 
 
 def _rounded_down(seconds: float) -> float:
