@@ -62,17 +62,20 @@ def show(chip: Annotated[str, typer.Argument(help="A chip's name, or a .toml fil
 
 
 def place_network(
-    model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors) or a netx network (.net).")],
+    model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors), a netx (.net) or a NIR file (.nir).")],
     chip: _Chip = "loihi2",
     cores: Annotated[int | None, typer.Option(min=1, help="Cores that it may take; a chip's by default.")] = None,
     bits: Annotated[int | None, typer.Option(min=2, max=8, help="Bits a weight; a netx file's own, else 8.")] = None,
     out: Annotated[Path | None, typer.Option(help="The map as a page (.html).")] = None,
+    semantics: Annotated[
+        str | None, typer.Option(help="Of a NIR file: who wrote it, like snntorch,step_us=1000 (docs/nir.md).")
+    ] = None,
 ) -> dict[str, Any]:
     """Lay a network on a chip: cores of each layer, the limit that binds, what would make it fit and at what cost.
 
     Example: snnface chips place model.safetensors --chip loihi2 --out map.html
     """
-    network = open_network(model).network
+    network = open_network(model, semantics).network
     placement = place(network, load_chip(chip), bits or weight_bits(network))
     changes = proposals(network, placement, cores)
     answer = placed(placement) | {"proposals": changes}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from snnface.errors import InputError
 from snnface.hardware.integer import DECAY_UNIT, IntegerNetwork
-from snnface.hardware.manifest import load
 from snnface.network import Network, SynapticLayer
 
 
@@ -48,8 +45,3 @@ def geometry(integer: IntegerNetwork, where: object = "network") -> Network:
         host.payload_max,
         dict(host.heads),
     )
-
-
-def of_file(path: str | Path) -> Network:
-    """:func:`geometry` of a netx file beside its manifest."""
-    return geometry(load(path), path)

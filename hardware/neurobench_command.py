@@ -18,7 +18,7 @@ from snnface.hardware.opening import open_network
 
 
 def neurobench(
-    model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors) or a netx network (.net).")],
+    model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors), a netx (.net) or a NIR file (.nir).")],
     data: Annotated[Path, typer.Option(help="Data set (.h5); clips with an action unit are used.")],
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     clips: Annotated[int, typer.Option(min=1, help="How many clips, spread over the set.")] = 16,
@@ -37,7 +37,7 @@ def neurobench(
     chosen, labels = _clips(data, split, clips, network.input_shape)
     answer = run(network, chosen, labels) | {
         "network": model.name,
-        "sha256": file_sha256(model.with_suffix(".safetensors") if model.suffix != ".net" else model),
+        "sha256": file_sha256(model if model.suffix in (".net", ".nir") else model.with_suffix(".safetensors")),
         "data": data.name,
         "split": split,
         "arithmetic": "8 bit" if isinstance(network, IntegerNetwork) else "float32",

@@ -9,6 +9,7 @@ import numpy as np
 
 from snnface import checkpoint
 from snnface.batch import EventBatch
+from snnface.errors import InputError
 from snnface.hardware.geometry import geometry
 from snnface.hardware.grid import BITS_MOST, Grid, trained_grid
 from snnface.hardware.integer import IntegerNetwork
@@ -59,12 +60,20 @@ class Opened:
     backend: str
 
 
-def open_network(model: Path) -> Opened:
-    """A checkpoint, or a netx file with its manifest; raises :class:`InputError` as their readers do."""
+def open_network(model: Path, semantics: str | None = None) -> Opened:
+    """A checkpoint, a netx file with its manifest, or a NIR file that takes events
+    (:func:`snnface.hardware.nir_files.of_events`); raises :class:`InputError` as their readers do."""
+    if model.suffix == ".nir":
+        from snnface.hardware.nir_files import of_events
+
+        network = of_events(model, semantics)
+        return Opened(network, network, "torch")
+    if semantics is not None:
+        raise InputError(model, "is no NIR file, which alone leaves semantics open", "Leave --semantics out")
     if model.suffix == ".net":
         from snnface.hardware.manifest import load
 
         integer = load(model)
         return Opened(integer, geometry(integer, model), "fixed")
-    network = checkpoint.load(model)[0].to_network()
+    network = open_float(model).network
     return Opened(network, network, "torch")

@@ -32,7 +32,7 @@ ALL = "all"
 
 
 def profile(
-    model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors) or a netx network (.net).")],
+    model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors), a netx (.net) or a NIR file (.nir).")],
     data: Annotated[Path, typer.Option(help="Data set whose events are counted (.h5).")],
     chip: Annotated[
         list[str] | None, typer.Option(help=f"{', '.join(CHIPS)} by default; {ALL}, or a chip's .toml file.")
@@ -42,6 +42,9 @@ def profile(
     out: Annotated[
         Path | None, typer.Option(help="Page (.html): the map on the first chip with cores, and the bill.")
     ] = None,
+    semantics: Annotated[
+        str | None, typer.Option(help="Of a NIR file: who wrote it, like snntorch,step_us=1000 (docs/nir.md).")
+    ] = None,
 ) -> dict[str, Any]:
     """Count what a network does on a data set; energy, latency and cores by chip, CNNs beside it.
 
@@ -49,7 +52,7 @@ def profile(
 
     Example: snnface profile out/demo/model.safetensors --data out/demo/test.h5 --chip loihi2 --out profile.html
     """
-    opened = open_network(model)
+    opened = open_network(model, semantics)
     network = opened.network
     batches = _batches(data, split, network.input_shape)
     run = get_backend(opened.backend)

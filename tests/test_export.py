@@ -17,9 +17,9 @@ from snnface.datasets.store import ClipData, write_store
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
 from snnface.events import EVENT_DTYPE
 from snnface.hardware import fixed_point, manifest
-from snnface.hardware.geometry import of_file
 from snnface.hardware.inputs import read_clips
 from snnface.hardware.lava import process
+from snnface.hardware.opening import open_network
 from snnface.network import Network
 
 
@@ -129,7 +129,10 @@ def test_the_fixed_backend_runs_a_file(folder, net):
         assert 0.9 < ours.sum() / float_spikes.sum() < 1.1
     again = fixed_point.run(manifest.load(net), batch)
     assert torch.equal(trace.readout, again.readout)
-    synops = [count(shapes, [(batch, t)]).total("synops") for shapes, t in ((network, theirs), (of_file(net), trace))]
+    synops = [
+        count(shapes, [(batch, t)]).total("synops")
+        for shapes, t in ((network, theirs), (open_network(net).network, trace))
+    ]
     assert 0.9 < synops[1] / synops[0] < 1.1
 
 

@@ -253,7 +253,7 @@ def test_a_network_from_elsewhere_states_everything_once_written_again(capsys, f
     back = nir_files.read(out)
     assert (back.step_us, back.input_mode) == (2000, "unary")
     assert nir_files.open_stream(out).step_us == 2000
-    with pytest.raises(InputError, match="how long a step"):
+    with pytest.raises(InputError, match="metadata lack snnface, dt, step_us"):
         nir_files.open_stream(foreign)
 
 

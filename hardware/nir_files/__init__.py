@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snnface.hardware.nir_files.network import to_network
+from snnface.errors import InputError
+from snnface.hardware.nir_files.network import SAID, to_network
 from snnface.hardware.nir_files.semantics import Semantics, resolve
 from snnface.hardware.nir_files.source import Graph, load
 from snnface.hardware.nir_files.write import refusals, to_graph, write
@@ -20,6 +21,7 @@ __all__ = [
     "Graph",
     "Semantics",
     "load",
+    "of_events",
     "open_graph",
     "open_stream",
     "quantised",
@@ -54,16 +56,29 @@ def read(
     return to_network(*open_graph(source, semantics, dt), biases)
 
 
-def open_stream(path: str | Path) -> Stream:
-    """A stream of a NIR file whose metadata say how events become its input, as snnface writes them."""
-    from snnface.errors import InputError
-    from snnface.stream import Stream
+def of_events(path: str | Path, semantics: str | None = None) -> Network:
+    """The network of a NIR file whose metadata say how events become its input, as snnface writes them.
 
-    graph, stated = open_graph(path)
-    if "snnface" not in graph.metadata:
+    ``semantics`` says it in their place: one spike for a pixel and step that has events. Raises :class:`InputError`
+    naming what the metadata lack, or where the input is not that of a camera, ``[2, H, W]``.
+    """
+    graph = load(path)
+    lacking = [name for name in SAID if name not in graph.metadata]
+    if lacking and semantics is None:
         raise InputError(
             path,
-            "does not say how events become its input",
-            "Write it again with snnface export --to nir --semantics WRITER",
+            f"does not say how events become its input: its metadata lack {', '.join(lacking)}",
+            f"Say it: snnface export {path} --to nir --semantics WRITER,step_us=STEP --out NEW.nir (docs/nir.md)",
         )
-    return Stream(to_network(graph, stated))
+    network = read(graph, semantics)
+    if network.input_shape[0] != 2:
+        what = f"takes input of shape {graph.input_shape}, and events are (2, height, width): off and on"
+        raise InputError(path, what, "Give a network of a camera's two polarities")
+    return network
+
+
+def open_stream(path: str | Path) -> Stream:
+    """A stream of a NIR file (see :func:`of_events`)."""
+    from snnface.stream import Stream
+
+    return Stream(of_events(path))

@@ -18,6 +18,8 @@ from snnface.network import Network, SynapticLayer
 
 #: Names of our nodes: a layer's weights and its neurons.
 WEIGHTS, NEURON = "_weights", "_neurons"
+#: The metadata with which snnface says how events become a network's input, and its readout's membranes answers.
+SAID = ("snnface", "dt", "step_us", "tau_syn_us", "input_mode", "payload_one", "payload_max", "heads")
 
 
 def to_network(graph: Graph, semantics: Semantics, biases: dict[str, np.ndarray] | None = None) -> Network:
@@ -144,15 +146,16 @@ def _one(values: np.ndarray) -> float | np.ndarray:
 def _host(graph: Graph, semantics: Semantics, layers: tuple[SynapticLayer, ...]) -> tuple[Any, ...]:
     """Step, age, input coding, layers and heads: as the metadata says, else spikes at the step that was stated."""
     m = graph.metadata
-    step_us = semantics.step_us or round(semantics.step * 1e6)
-    if step_us < 1:
-        raise InputError(graph.where, f"steps of {semantics.step:g} s are below 1 µs", "Say --semantics step_us=1000")
     if "snnface" not in m:
+        step_us = semantics.step_us or round(semantics.step * 1e6)
+        if step_us < 1:
+            what = f"steps of {semantics.step:g} s are below 1 µs"
+            raise InputError(graph.where, what, "Say --semantics step_us=1000")
         return step_us, float(step_us), "unary", layers
     try:
         heads = {name: head(x) for name, x in json.loads(m["heads"]).items()}
         return (
-            step_us,
+            semantics.step_us or int(m["step_us"]),
             float(m["tau_syn_us"]),
             str(m["input_mode"]),
             layers,
@@ -161,4 +164,5 @@ def _host(graph: Graph, semantics: Semantics, layers: tuple[SynapticLayer, ...])
             heads,
         )
     except (KeyError, TypeError, ValueError) as e:
-        raise InputError(graph.where, f"has broken metadata ({e})", "Export the network again") from e
+        what = f"lacks {e} in its metadata" if isinstance(e, KeyError) else f"has broken metadata ({e})"
+        raise InputError(graph.where, what, "Export the network again") from e
