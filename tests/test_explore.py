@@ -14,13 +14,13 @@ from snnface.datasets.store import Store
 from snnface.errors import InputError
 from snnface.hardware.chip import load_chip
 from snnface.training import experiment
-from snnface.training import explore as exploring
 from snnface.training import recipe as recipes
-from snnface.training.explore_command import explore
-from snnface.training.explore_data import shrink
-from snnface.training.explore_family import default_axes, family, parse_axes, without_teacher
-from snnface.training.explore_front import COSTS, front, parse_budget, within
-from snnface.training.explore_page import explore_page
+from snnface.training.explore import exploration as exploring
+from snnface.training.explore.command import explore
+from snnface.training.explore.data import shrink
+from snnface.training.explore.family import default_axes, family, parse_axes, without_teacher
+from snnface.training.explore.front import COSTS, front, parse_budget, within
+from snnface.training.explore.page import explore_page
 
 SMALL = (
     "training.epochs=1",

@@ -23,8 +23,8 @@ from snnface.hardware.profile_command import profile
 from snnface.network import Network
 from snnface.progress import say
 from snnface.training.experiment import train_in_stages
-from snnface.training.explore_data import shrink
-from snnface.training.explore_family import Member, without_teacher
+from snnface.training.explore.data import shrink
+from snnface.training.explore.family import Member, without_teacher
 from snnface.training.recipe import Recipe
 from snnface.training.side_by_side import TrainingRun
 from snnface.training.stages import Stages
@@ -95,7 +95,7 @@ class Exploration:
                     settings={"size": size},
                     inputs=[self.source],
                     outputs=[path],
-                    code=("downscale.py", "training/explore_data.py"),
+                    code=("downscale.py", "training/explore/data.py"),
                 )
 
     def _train(self, members: Sequence[Member]) -> dict[str, dict[str, Any]]:

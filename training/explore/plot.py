@@ -8,7 +8,7 @@ from typing import Any
 
 from snnface.report.html import escape, percent
 from snnface.report.measures import NAMES, title
-from snnface.training.explore_front import front
+from snnface.training.explore.front import front
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 540, 330, 52, 18, 14, 44
 

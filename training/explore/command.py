@@ -13,10 +13,10 @@ from snnface.files import write_json, write_text
 from snnface.hardware.chip import load_chip
 from snnface.progress import say
 from snnface.training import recipe as recipes
-from snnface.training.explore import Exploration, Family
-from snnface.training.explore_family import AXES, default_axes, family, parse_axes
-from snnface.training.explore_front import BUDGETS, COSTS, MEASURES, front, parse_budget, within
-from snnface.training.explore_page import explore_page
+from snnface.training.explore.exploration import Exploration, Family
+from snnface.training.explore.family import AXES, default_axes, family, parse_axes
+from snnface.training.explore.front import BUDGETS, COSTS, MEASURES, front, parse_budget, within
+from snnface.training.explore.page import explore_page
 
 
 def explore(

@@ -9,8 +9,8 @@ from snnface.hardware.chip import Chip
 from snnface.report.document import document, footer, header, main
 from snnface.report.html import escape, figure, grid, number, percent, section, sentence, table
 from snnface.report.measures import NAMES, duration, power, title
-from snnface.training.explore_front import front, within
-from snnface.training.explore_plot import kind, plot
+from snnface.training.explore.front import front, within
+from snnface.training.explore.plot import kind, plot
 
 #: Colour class of a point by what was varied; more than one: "many".
 KINDS = ("recipe", "width", "size", "step", "rate", "bits", "many", "cnn")
