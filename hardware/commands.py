@@ -105,20 +105,27 @@ def verify(
     semantics: Annotated[
         str | None, typer.Option(help="Of a NIR file: who wrote it, like snntorch or norse,dt=1e-3 (docs/nir.md).")
     ] = None,
+    step_us: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of a netx file without a manifest: the step of events; 1000 by default."),
+    ] = None,
 ) -> dict[str, Any]:
     """Run a network in two implementations and compare every spike, current and voltage.
 
     A netx file runs in our integer simulator and in Lava's fixed-point simulation, a checkpoint in our float64
     reference and in snnTorch or Norse, a NIR file (or a checkpoint, as it is exported) in our float64 simulation and
     in the network that another library's NIR importer (nir:…) makes of it. Exit code 1 where something differs, or a
-    layer hardly spikes; the certificate names layer, step and neuron of the first difference. Example:
+    layer hardly spikes; the certificate names layer, step and neuron of the first difference. A netx file of another
+    program needs no manifest: its input has the shape of the data, a pixel's events in a step are one spike. Example:
 
     snnface verify out/demo/model.net --against lava --data out/demo/test.h5 --out out/demo/certificate.json
     """
     from snnface.cli import Found
     from snnface.hardware.verify import verify as verified
 
-    certificate, found = verified(network, against, data, clips, input_mode, record, time_limit, seed, semantics)
+    certificate, found = verified(
+        network, against, data, clips, input_mode, record, time_limit, seed, semantics, step_us
+    )
     if out is not None:
         write_json(out, certificate)
     if found:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,15 @@ import numpy as np
 
 from snnface.errors import InputError
 from snnface.hardware.fixed_point import payloads
-from snnface.hardware.integer import PAYLOAD_LIMIT, IntegerNetwork
+from snnface.hardware.integer import PAYLOAD_LIMIT, Host, IntegerNetwork
 
 if TYPE_CHECKING:
     from snnface.batch import EventBatch
 
 #: Steps and density of the random input where no data is given.
 _RANDOM_STEPS, _RANDOM_DENSITY = 64, 0.05
+#: Step of events for a network without a manifest, which does not say its own, µs.
+_STEP_US = 1_000
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,18 @@ def chip_input(
     clips: int,
     mode: str | None = None,
     seed: int = 0,
-    where: str | Path = "input",
+    step_us: int | None = None,
 ) -> Clips:
     """Integer input of a verification: a data set, an array of spikes or payloads, or (None) random spikes.
 
     ``mode`` "graded" or "unary" (payloads become spikes); default: the manifest's, else what the array holds.
+    ``step_us``: step of events for a network without a manifest, one spike a pixel; 1 ms by default.
     """
+    if step_us is not None and (network.host is not None or data is None or Path(data).suffix == ".npy"):
+        what = "is for events of a data set into a network without a manifest"
+        raise InputError("--step-us", what, "Leave it out: the manifest, or the array, says what a step is")
     if data is not None and Path(data).suffix != ".npy":
-        if network.host is None:
-            raise InputError(where, "has no manifest that says how to feed it events", "Give --data SPIKES.npy")
-        blocks = [block.astype(np.int32) for block in payloads(network, read_clips(data, clips))]
-        return Clips(np.concatenate(blocks).swapaxes(0, 1), str(data), network.host.input_mode)
+        return _events(network, data, clips, mode, step_us or _STEP_US)
     if data is not None:
         x, source = read_spikes(data, network.input_shape)[None], str(data)
     else:
@@ -68,6 +72,32 @@ def chip_input(
         source, mode = f"random, seed {seed}", mode or (network.host.input_mode if network.host else "unary")
     mode = mode or ("graded" if x.max() > 1 else "unary")
     return Clips(x if mode == "graded" else (x > 0).astype(np.int32), source, mode)
+
+
+def _events(network: IntegerNetwork, data: str | Path, clips: int, mode: str | None, step_us: int) -> Clips:
+    """Events as the manifest says; without one a spike for each pixel and step that has any."""
+    batch, source, host = read_clips(data, clips), str(data), network.host
+    if host is None:
+        if mode == "graded":
+            what = "needs a manifest, which says how the age of events becomes a payload"
+            raise InputError("--input graded", what, "Use --input unary, or give payloads as --data PAYLOADS.npy")
+        source += f": a spike for each pixel and step of {step_us} µs that has events"
+        host = Host(step_us, float(step_us), "unary", 1, 1, ())
+    camera = (2, batch.height, batch.width)
+    flat = network.input_shape == (math.prod(camera),)
+    fed = replace(network, host=host, input_shape=camera if flat else network.input_shape)
+    x = np.concatenate([block.astype(np.int32) for block in payloads(fed, batch)]).swapaxes(0, 1)
+    return Clips(x.reshape(*x.shape[:2], *network.input_shape), source, host.input_mode)
+
+
+def shape_of_data(data: str | Path | None) -> tuple[int, ...] | None:
+    """The shape of one step of what :func:`chip_input` takes; None for random spikes, which have the network's."""
+    if data is None or Path(data).suffix == ".npy":
+        return None if data is None else shape_of(data)
+    from snnface.datasets.store import Store
+
+    store = Store(data)
+    return 2, store.height, store.width
 
 
 def shape_of(path: str | Path) -> tuple[int, ...] | None:

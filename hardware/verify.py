@@ -16,7 +16,7 @@ from snnface.errors import InputError
 from snnface.files import file_sha256, write_json
 from snnface.hardware import golden, manifest
 from snnface.hardware.certificate import certificate, compare, state_steps
-from snnface.hardware.inputs import Clips, chip_input, read_clips
+from snnface.hardware.inputs import Clips, chip_input, read_clips, shape_of_data
 from snnface.hardware.opening import open_float
 
 OBSERVATION = (
@@ -35,8 +35,8 @@ def against_lava(
     """
     from snnface.hardware.lava import process
 
-    network = manifest.load(net)
     count, length = clips.x.shape[:2]
+    network = manifest.load(net, clips.x.shape[2:])
     x = np.concatenate([*clips.x, np.zeros((len(network.layers), *network.input_shape), np.int32)])
     interval = length if count > 1 else None
     kept = state_steps(network, len(x), [length * (i + 1) - 1 for i in range(count)])
@@ -66,8 +66,8 @@ def against_golden(net: Path, golden_path: Path) -> tuple[dict[str, Any], list[s
         raise InputError(
             golden_path, f"was recorded from another network than {net}", "Give the network it belongs to"
         )
-    network = manifest.load(net)
     x = stored.input.astype(np.int32)
+    network = manifest.load(net, x.shape[1:])
     if len(stored.recording.s) != len(network.layers) or x.shape[1:] != network.input_shape:
         raise InputError(golden_path, "does not fit this network", "Record it again")
     layers = compare(network, x, stored.recording, stored.reset_interval, stored.reset_offset)
@@ -84,7 +84,7 @@ def certify(net: Path, time_limit_s: float = 600) -> Path:
     Returns the certificate's path, which is the network's with ``.certificate.json`` behind it. Raises
     :class:`InputError` where Lava is absent.
     """
-    certificate, _ = against_lava(net, chip_input(manifest.load(net), None, 1, where=net), time_limit_s)
+    certificate, _ = against_lava(net, chip_input(manifest.load(net), None, 1), time_limit_s)
     path = Path(f"{net}.certificate.json")
     write_json(path, certificate | {"network": net.name})
     return path
@@ -124,6 +124,7 @@ def verify(
     time_limit_s: float,
     seed: int,
     semantics: str | None,
+    step_us: int | None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Run a network file in two implementations, the one that ``against`` names and ours; as ``snnface verify``.
 
@@ -151,7 +152,7 @@ def verify(
         return against_golden(path, Path(against.removeprefix("golden:")))
     if against == "lava":
         with _network_file(path, mode, data, clips, semantics) as net:
-            taken = chip_input(manifest.load(net), data, clips, mode, seed, net)
+            taken = chip_input(manifest.load(net, shape_of_data(data)), data, clips, mode, seed, step_us)
             return against_lava(net, taken, time_limit_s, record)
     known = "lava, snntorch, norse, golden:FILE or nir:READER"
     raise InputError("--against", f"does not know '{against}'", f"Use {known}")

@@ -6,19 +6,23 @@ The recordings are made by tests/record_golden.py and tests/lava_random.py.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import slayer_networks
+import small_networks as small
 from hypothesis import HealthCheck, given, settings
 from random_networks import cases
 
 from snnface import cli
-from snnface.hardware import golden
+from snnface.datasets.store import Store
+from snnface.hardware import golden, manifest
 from snnface.hardware.certificate import Recording, compare
 from snnface.hardware.fixed_point import Simulator
+from snnface.hardware.inputs import chip_input, shape_of_data
 from snnface.hardware.integer import IntegerNetwork
 from snnface.hardware.lava import process
 from snnface.hardware.native import fastest
@@ -99,6 +103,94 @@ def test_simulate_takes_the_input_shape_from_the_array_and_tells_warnings(tmp_pa
     (warning,) = answer["warnings"]
     assert "layer/0" in warning
     assert "refDelay" in warning
+
+
+def verify(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, dict, str]:
+    """Exit code, certificate and the last line of standard error of ``snnface verify``."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["verify", *map(str, arguments), "--json"])
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), json.loads(out) if out else {}, (err.splitlines() or [""])[-1]
+
+
+def differing(certificate: dict) -> list[int]:
+    return [certificate[f"differing_{k}"] for k in ("spikes", "u", "v")]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Two clips of 30 ms on 13×9 pixels, what lava-dl's recorded networks take."""
+    clips = [small.clip(30_000, 3_000, seed, 13, 9) for seed in range(2)]
+    return small.write_dataset(tmp_path_factory.mktemp("data") / "d.h5", clips, 30_000, 13, 9)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.split(".")[0])
+def test_verify_compares_files_without_manifest_or_input_layer_with_recordings(path, capsys):
+    net = path.with_name(path.name.split(".")[0]).with_suffix(".net")
+    _, certificate, _ = verify(capsys, net, "--against", f"golden:{path}")
+    assert differing(certificate) == [0, 0, 0]
+    assert certificate["steps"] == len(golden.load(path).input)
+
+
+@pytest.mark.parametrize("name", ["slayer-layers", "slayer-parameters"])
+def test_events_enter_a_network_without_a_manifest_as_spikes_of_pixels_and_steps(name, data):
+    network = manifest.load(GOLDEN / f"{name}.net", shape_of_data(data))
+    assert network.input_shape == (2, 9, 13)
+    taken = chip_input(network, data, 2, step_us=2_000)
+    expected = np.zeros((2, 15, 2, 9, 13), np.int32)
+    for clip, events in enumerate(map(Store(data).events, range(2))):
+        step = np.maximum(-(-events["t"] // 2_000) - 1, 0)  # (k·2000, (k + 1)·2000] µs
+        expected[clip, step, events["p"].astype(int), events["y"], events["x"]] = 1
+    np.testing.assert_array_equal(taken.x, expected)
+    assert taken.mode == "unary"
+    assert "2000 µs" in taken.source
+    assert chip_input(network, data, 1).x.shape[1] == 30  # 1 ms
+
+
+def test_events_enter_a_flat_network_pixel_by_pixel(data, tmp_path):
+    (layer,) = read_net(GOLDEN / "overflow-dense.net").layers
+    flat = IntegerNetwork((2 * 9 * 13,), (replace(layer, weight=np.full((4, 234), 2), shape_in=(234,), shape_out=(4,),
+                                                  bias=np.zeros(1, np.int64)),))  # fmt: skip
+    frames = chip_input(replace(flat, input_shape=(2, 9, 13)), data, 1).x
+    np.testing.assert_array_equal(chip_input(flat, data, 1).x, frames.reshape(1, 30, 234))
+
+
+@needs_lava
+@pytest.mark.parametrize("name", ["slayer-layers", "slayer-parameters"])
+def test_foreign_files_run_on_a_data_set_as_in_lava(name, data, capsys):
+    arguments = (GOLDEN / f"{name}.net", "--data", data, "--clips", 2, "--step-us", 2_000)
+    _, certificate, _ = verify(capsys, *arguments)
+    assert differing(certificate) == [0, 0, 0]
+    assert (certificate["clips"], certificate["steps_per_clip"], certificate["input"]) == (2, 15, "unary")
+    assert certificate["data"].endswith("a spike for each pixel and step of 2000 µs that has events")
+    assert certificate["layers"][0]["spikes"] > 50
+
+
+@needs_lava
+def test_a_foreign_file_takes_the_shape_of_an_array(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", slayer_networks.spikes(3)[:8])
+    _, certificate, _ = verify(capsys, GOLDEN / "slayer-layers.net", "--data", tmp_path / "x.npy")
+    assert differing(certificate) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["slayer-layers.net"], "input shape None"),  # random spikes, and nobody says of what shape
+        (["slayer-layers.net", "--data", "{data}", "--input", "graded"], "--input unary"),
+        (["slayer-layers.net", "--step-us", "500"], "input shape None"),
+        (["slayer-parameters.net", "--step-us", "500"], "--step-us"),
+        (["conv.net", "--data", "{other}", "--step-us", "500"], "--step-us"),
+        (["slayer-parameters.net", "--data", "{other}"], "takes (2, 9, 13)"),
+        (["slayer-layers.net", "--data", "absent.h5"], "no such file"),
+    ],
+)
+def test_what_a_file_without_a_manifest_cannot_take_is_one_line(arguments, says, data, tmp_path, capsys):
+    other = small.write_dataset(tmp_path / "o.h5", [small.clip(9_000, 50, 0, 16, 12)], 9_000, 16, 12)
+    name, *rest = (a.format(data=data, other=other) for a in arguments)
+    code, certificate, line = verify(capsys, GOLDEN / name, *rest)
+    assert (code, certificate) == (2, {})
+    assert says in line
 
 
 @pytest.fixture(params=slayer_networks.NAMES)
