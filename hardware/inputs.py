@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from snnface.hardware.integer import PAYLOAD_LIMIT, Host, IntegerNetwork
 
 if TYPE_CHECKING:
     from snnface.batch import EventBatch
+    from snnface.datasets.store import Store
 
 #: Steps and density of the random input where no data is given.
 _RANDOM_STEPS, _RANDOM_DENSITY = 64, 0.05
@@ -33,7 +35,6 @@ class Clips:
 
 def read_clips(path: str | Path, clips: int, split: int = 2) -> EventBatch:
     """The first clips of a split (0 train, 1 validation, 2 test) of a data set, of all of it where it is empty."""
-    from snnface.batch import collate_events
     from snnface.datasets.store import Store
 
     store = Store(path)
@@ -41,8 +42,31 @@ def read_clips(path: str | Path, clips: int, split: int = 2) -> EventBatch:
     chosen = (chosen if len(chosen) else np.arange(len(store)))[:clips]
     if len(chosen) == 0:
         raise InputError(path, "holds no clips", "Give a data set with clips")
-    events = [store.events(int(i)) for i in chosen]
-    return collate_events(events, [int(store.duration_us[i]) for i in chosen], store.width, store.height)
+    return collated(store, chosen)
+
+
+def split_of(path: str | Path, split: str | None, shape: tuple[int, ...]) -> tuple[Store, np.ndarray]:
+    """A data set and the numbers of its clips in a split (None: of all), for a network whose input has this shape.
+
+    Raises :class:`InputError` where the split is unknown or the sizes differ.
+    """
+    from snnface.datasets.store import SPLITS, Store
+
+    if split is not None and split not in SPLITS:
+        raise InputError("--split", f"{split} is unknown", f"Use one of {', '.join(SPLITS)}")
+    store = Store(path)
+    if (store.height, store.width) != tuple(shape[1:]):
+        what = f"holds {store.width}x{store.height} pixels, the network takes {shape[2]}x{shape[1]}"
+        raise InputError(path, what, "Convert it with snnface convert --size")
+    return store, np.arange(len(store)) if split is None else np.flatnonzero(store.split == SPLITS.index(split))
+
+
+def collated(store: Store, clips: Sequence[int] | np.ndarray) -> EventBatch:
+    """These clips of a data set as one batch."""
+    from snnface.batch import collate_events
+
+    events = [store.events(int(i)) for i in clips]
+    return collate_events(events, [int(store.duration_us[i]) for i in clips], store.width, store.height)
 
 
 def chip_input(

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from snnface.batch import EventBatch, collate_events
-from snnface.datasets.store import SPLITS, Store
+from snnface.batch import EventBatch
 from snnface.errors import InputError
 from snnface.facs import AU_INDEX
 from snnface.files import file_sha256, write_json
+from snnface.hardware.inputs import collated, split_of
 from snnface.hardware.integer import IntegerNetwork
 from snnface.hardware.opening import open_network
 
@@ -49,19 +49,11 @@ def neurobench(
 
 def _clips(data: Path, split: str, most: int, shape: tuple[int, ...]) -> tuple[list[EventBatch], list[int]]:
     """Clips with an action unit, each a batch of its own, and their classes."""
-    if split not in SPLITS:
-        raise InputError("--split", f"{split} is unknown", f"Use one of {', '.join(SPLITS)}")
-    store = Store(data)
-    if (store.height, store.width) != tuple(shape[1:]):
-        what = f"holds {store.width}x{store.height} pixels, the network takes {shape[2]}x{shape[1]}"
-        raise InputError(data, what, "Convert it with snnface convert --size")
+    store, chosen = split_of(data, split, shape)
     labels = np.array([AU_INDEX.get(int(au), -1) for au in store.au])
-    chosen = np.flatnonzero((np.asarray(store.split) == SPLITS.index(split)) & (labels >= 0))
+    chosen = chosen[labels[chosen] >= 0]
     if len(chosen) == 0:
         raise InputError(data, f"has no {split} clips with an action unit", "Choose another split")
     # spread over the set: a person's clips follow one another
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)]
-    batches = [
-        collate_events([store.events(int(i))], [int(store.duration_us[i])], store.width, store.height) for i in chosen
-    ]
-    return batches, labels[chosen].tolist()
+    return [collated(store, [i]) for i in chosen], labels[chosen].tolist()

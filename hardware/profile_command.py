@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from snnface.backends import get as get_backend
-from snnface.batch import EventBatch, collate_events
-from snnface.datasets.store import Store
 from snnface.errors import InputError
 from snnface.files import write_text
 from snnface.hardware.baseline_macs import baselines
 from snnface.hardware.chip import chip_names, load_chip
 from snnface.hardware.chip_page import chip_page
+from snnface.hardware.inputs import collated, split_of
 from snnface.hardware.opening import open_network
 from snnface.hardware.placement import place
 from snnface.hardware.profile import CHIPS, weight_bits
@@ -24,7 +21,6 @@ from snnface.hardware.profile import profile as profile_network
 from snnface.hardware.proposals import proposals
 from snnface.progress import track
 
-SPLITS = {"train": 0, "validation": 1, "test": 2}
 #: Clips that are run at a time: their spikes at every step stand in memory together.
 BATCH = 4
 #: Word for every chip of the package.
@@ -54,9 +50,12 @@ def profile(
     """
     opened = open_network(model, semantics)
     network = opened.network
-    batches = _batches(data, split, network.input_shape)
+    store, chosen = split_of(data, split, network.input_shape)
+    if len(chosen) == 0:
+        raise InputError(data, f"has no {split or ''} clips", "Choose another split")
+    groups = [chosen[i : i + BATCH] for i in range(0, len(chosen), BATCH)]
     run = get_backend(opened.backend)
-    runs = ((batch, run(opened.runnable, batch)) for batch in batches)
+    runs = ((b, run(opened.runnable, b)) for b in (collated(store, group) for group in track(groups, "profile")))
     chips = [*CHIPS, *(n for n in chip_names() if n not in CHIPS)] if chip == [ALL] else chip or CHIPS
     on = next((c for c in map(load_chip, chips) if c.core is not None), None)
     if out is not None and on is None:
@@ -67,26 +66,3 @@ def profile(
         write_text(out, chip_page(model.stem, placement, proposals(network, placement), answer))
         answer["out"] = str(out)
     return answer
-
-
-def _batches(data: Path, split: str | None, shape: tuple[int, int, int]) -> Iterator[EventBatch]:
-    if split is not None and split not in SPLITS:
-        raise InputError("--split", f"{split} is unknown", f"Use one of {', '.join(SPLITS)}")
-    store = Store(data)
-    if (store.height, store.width) != shape[1:]:
-        raise InputError(
-            data,
-            f"holds {store.width}x{store.height} pixels, the network takes {shape[2]}x{shape[1]}",
-            "Convert it with snnface convert --size",
-        )
-    chosen = np.flatnonzero(store.split == SPLITS[split]) if split else np.arange(len(store.split))
-    if len(chosen) == 0:
-        raise InputError(data, f"has no {split or ''} clips", "Choose another split")
-    groups = [chosen[i : i + BATCH] for i in range(0, len(chosen), BATCH)]
-    for group in track(groups, "profile"):
-        yield collate_events(
-            [store.events(int(i)) for i in group],
-            [int(store.duration_us[i]) for i in group],
-            store.width,
-            store.height,
-        )
