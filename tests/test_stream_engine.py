@@ -48,7 +48,8 @@ def level(request, monkeypatch) -> str:
 
 
 def random_network(seed: int) -> Network:
-    """Any stride, padding, dilation, groups, decays by channel, both resets; slow currents as often as none."""
+    """Any stride, padding, dilation, groups, decays by channel, both resets; slow currents as often as none; readouts
+    of single positions and of their mean."""
     rng = np.random.default_rng(seed)
     shape: tuple[int, ...] = (2, int(rng.integers(3, 10)), int(rng.integers(3, 10)))
     first, layers = (2, shape[1], shape[2]), []
@@ -80,6 +81,8 @@ def random_network(seed: int) -> Network:
     for i in range(rng.integers(0 if layers else 1, 3)):
         outputs = int(rng.choice([1, 5, 16, 70]))
         weight = rng.normal(0.1, 0.6, (outputs, math.prod(shape))) / math.sqrt(math.prod(shape))
+        if rng.random() < 0.3:  # the mean over positions
+            weight = np.repeat(weight[:, : shape[0]], math.prod(shape[1:]), axis=1)
         layers.append(SynapticLayer(f"dense{i}", "dense", weight, shape, (outputs,), **neurons(outputs)))
         shape = (outputs,)
     if rng.random() < 0.5:

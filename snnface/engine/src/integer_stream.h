@@ -72,12 +72,12 @@ class IntegerLayer {
   // a layer of one position, or nullptr.
   void step(State *s, const Active &from, Arrivals *arrivals, Active *spikes, const int32_t *more = nullptr) const {
     spikes->begin(synapses.is().out_h, synapses.is().out_w, false);
-    synapses.reach(from, &s->busy);
+    synapses.reach(from, &arrivals->reached);
     if (more) s->busy.add({0, 0});
     Watch watch{};
-    s->busy.sweep([&](Place at) {
-      const bool busy = from.valued ? advance<true>(s, at, from, arrivals, more, spikes, &watch)
-                                    : advance<false>(s, at, from, arrivals, more, spikes, &watch);
+    s->busy.sweep(&arrivals->reached, [&](Place at, bool reached) {
+      const bool busy = from.valued ? advance<true>(s, at, reached, from, arrivals, more, spikes, &watch)
+                                    : advance<false>(s, at, reached, from, arrivals, more, spikes, &watch);
       return busy || always_;
     });
     for (int j = 0; j < LANES; j++) {
@@ -125,9 +125,10 @@ class IntegerLayer {
 
   // One step of the neurons of a position; whether any of them is not at rest.
   template <bool VALUED>
-  bool advance(State *s, Place place, const Active &from, Arrivals *arrivals, const int32_t *more, Active *spikes,
-               Watch *watch) const {
-    synapses.list<VALUED>(from, place, arrivals);
+  bool advance(State *s, Place place, bool reached, const Active &from, Arrivals *arrivals, const int32_t *more,
+               Active *spikes, Watch *watch) const {
+    arrivals->count = 0;
+    if (reached) synapses.list<VALUED>(from, place, arrivals);
     const int p = synapses.position(place);
     const size_t at = size_t(p) * width();
     uint32_t *list = spikes->room(width());

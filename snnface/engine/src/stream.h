@@ -96,13 +96,13 @@ class LazyLayer {
   // One step: spikes are written to `spikes`, which may not be `from`.
   void step(LazyState *s, int64_t step, const Active &from, Arrivals *arrivals, Active *spikes) const {
     spikes->begin(synapses.is().out_h, synapses.is().out_w, false);
-    synapses.reach(from, &s->awake);
-    s->awake.sweep([&](Place at) {
+    synapses.reach(from, &arrivals->reached);
+    s->awake.sweep(&arrivals->reached, [&](Place at, bool reached) {
       const int p = synapses.position(at);
       const int64_t missed = step - s->seen[p];
       s->seen[p] = step + 1;
-      return from.valued ? compute<true>(s, at, missed, from, arrivals, spikes)
-                         : compute<false>(s, at, missed, from, arrivals, spikes);
+      return from.valued ? compute<true>(s, at, missed, reached, from, arrivals, spikes)
+                         : compute<false>(s, at, missed, reached, from, arrivals, spikes);
     });
   }
 
@@ -146,8 +146,10 @@ class LazyLayer {
 
   // Decays, input and spikes of one position; whether the next step computes it whatever comes.
   template <bool VALUED>
-  bool compute(LazyState *s, Place at, int64_t missed, const Active &from, Arrivals *arrivals, Active *spikes) const {
-    synapses.list<VALUED>(from, at, arrivals);
+  bool compute(LazyState *s, Place at, int64_t missed, bool reached, const Active &from, Arrivals *arrivals,
+               Active *spikes) const {
+    arrivals->count = 0;
+    if (reached) synapses.list<VALUED>(from, at, arrivals);
     const int p = synapses.position(at);
     float *us = u(*s, p), *vs = v(*s, p);
     const float *factors = decay_.nearly_until(us, vs, width(), missed);

@@ -13,26 +13,32 @@ struct Place {
 class Places {
  public:
   Places() = default;
-  Places(int height, int width) : height_(height), words_((width + BITS - 1) / BITS), bits_(size_t(height) * words_) {}
+  Places(int height, int width) { resize(height, width); }
 
+  // An empty set becomes one for a layer of this size.
+  void resize(int height, int width) {
+    height_ = height, words_ = (width + BITS - 1) / BITS;
+    if (bits_.size() < size_t(height_) * words_) bits_ = Buffer<uint64_t>(size_t(height_) * words_);
+  }
   void clear() { bits_.clear(); }
   void add(Place p) { bits_[size_t(p.y) * words_ + p.x / BITS] |= uint64_t(1) << p.x % BITS; }
   // To row y a row of another set of the same width.
   void add(int y, const Places &other, int row) {
     for (int i = 0; i < words_; i++) bits_[size_t(y) * words_ + i] |= other.bits_[size_t(row) * words_ + i];
   }
-  // f(place) for every member, row by row; those of which it answers false leave.
+  // f(place, whether it is one of `others`) for every member of this set and of `others`, one of the same size, row by
+  // row; those of which it answers true are this set's members afterwards, `others` is empty.
   template <class F>
-  void sweep(F f) {
-    uint64_t *word = bits_.get();
+  void sweep(Places *others, F f) {
+    uint64_t *word = bits_.get(), *other = others->bits_.get();
     for (int y = 0; y < height_; y++)
-      for (int i = 0; i < words_; i++, word++) {
+      for (int i = 0; i < words_; i++, word++, other++) {
         uint64_t left = 0;
-        for (uint64_t rest = *word; rest; rest &= rest - 1) {
+        for (uint64_t rest = *word | *other; rest; rest &= rest - 1) {
           const int bit = __builtin_ctzll(rest);
-          left |= uint64_t(f(Place{y, i * BITS + bit})) << bit;
+          left |= uint64_t(f(Place{y, i * BITS + bit}, (*other >> bit & 1) != 0)) << bit;
         }
-        *word = left;
+        *word = left, *other = 0;
       }
   }
 

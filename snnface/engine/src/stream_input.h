@@ -41,7 +41,7 @@ class InputSums {
       double *sum = sums_of(c, {e.y, e.x});
       if (sum[0] < 0 && sum[1] < 0) pixels_.push_back({e.y, e.x});
       double &mine = sum[e.p != 0];
-      mine = (mine < 0 ? 0 : mine) + std::exp(double(e.t - end) / c.tau_us);
+      mine = (mine < 0 ? 0 : mine) + (c.mode == 2 ? 1 : std::exp(double(e.t - end) / c.tau_us));
     }
     out->begin(c.height, c.width, true);
     for (Place pixel : pixels_) {

@@ -22,8 +22,10 @@ constexpr int LISTED = 8;
 typedef uint32_t vlist __attribute__((vector_size(LISTED * 4), aligned(4)));
 typedef float vvalues __attribute__((vector_size(LISTED * 4), aligned(4)));
 
-// The rows of weights that arrive at one output, and what they count where their sources are valued.
+// The outputs at which anything arrives in a step; of one of them the rows of weights that do, and what they count where
+// their sources are valued.
 struct Arrivals {
+  Places reached;
   Buffer<uint32_t> row;
   Buffer<float> value;
   uint32_t count = 0;
@@ -40,10 +42,15 @@ class Synapses {
     is_.weight = nullptr;
     for (int x = 0; x < s.in_w; x++) along_[1].each_reader(x, [&](int output) { readers_.add({x, output}); });
     const int in = s.in_c / s.groups, out = s.out_c / s.groups;
-    weight_ = Buffer<float>(size_t(taps_) * s.in_c * width);
+    // The mean over positions has one set of weights for all taps, which then stays in the cache.
+    bool alike = true;
+    for (size_t i = 0; i < size_t(s.out_c) * in * taps_; i++) alike &= s.weight[i] == s.weight[i - i % taps_];
+    tap_rows_ = alike ? 0 : s.in_c;
+    const int taps = alike ? 1 : taps_;
+    weight_ = Buffer<float>(size_t(taps) * s.in_c * width);
     for (int o = 0; o < s.out_c; o++)
       for (int i = 0; i < in; i++)
-        for (int k = 0; k < taps_; k++)
+        for (int k = 0; k < taps; k++)
           weight_[(size_t(k) * s.in_c + o / out * in + i) * width + o] = s.weight[(size_t(o) * in + i) * taps_ + k];
   }
 
@@ -52,15 +59,16 @@ class Synapses {
   size_t neurons() const { return size_t(positions()) * width; }
   int position(Place p) const { return p.y * is_.out_w + p.x; }
 
-  // Adds the outputs that active sources reach.
+  // Finds the outputs that active sources reach.
   void reach(const Active &from, Places *outputs) const {
+    outputs->resize(is_.out_h, is_.out_w);
     for (size_t i = 0; i < from.places(); i++) {
       const Place p = from.place(i);
       along_[0].each_reader(p.y, [&](int y) { outputs->add(y, readers_, p.x); });
     }
   }
 
-  // What arrives at an output. VALUED: as the sources are.
+  // What arrives at an output that is reached. VALUED: as the sources are.
   template <bool VALUED>
   __attribute__((noinline)) void list(const Active &from, Place output, Arrivals *to) const {
     const size_t most = size_t(taps_) * is_.in_c + GROUP;
@@ -70,7 +78,7 @@ class Synapses {
     float *const values = to->value.get(), *const worth = from.value.get();
     // Whole vectors are copied, of silent positions too: that is quicker than to ask.
     auto take = [&](Active::List list, int tap) {
-      const uint32_t first = uint32_t(tap) * is_.in_c;
+      const uint32_t first = uint32_t(tap) * tap_rows_;
       uint32_t i = 0;
       do {
         *(vlist *)(rows + n + i) = *(const vlist *)(channels + list.first + i) + first;
@@ -153,7 +161,7 @@ class Synapses {
   snn_stream_synapses is_;
   Axis along_[2];
   Places readers_;        // [input x][output x]: the outputs of a row that read an input
-  int taps_;
+  int taps_, tap_rows_;   // from one tap's rows to the next one's
   Buffer<float> weight_;  // [ky·kW + kx][source channel][width]
 
   template <int G, bool VALUED>
