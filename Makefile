@@ -85,7 +85,7 @@ lint: venv
 	$(BIN)/ruff format --check .
 
 # The rooms install under one name by package-dir; a type checker finds them through a tree of links.
-types: venv
+types: $(VENV)/.ready
 	@rm -rf .types && mkdir -p .types/snnface
 	@ln -s $(CURDIR)/snnface/* .types/snnface/
 	@for room in converters training hardware; do ln -s $(CURDIR)/$$room .types/snnface/$$room; done

@@ -29,7 +29,7 @@ STANDARD_INPUT = "standard input"
 
 
 def run(
-    model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors) or a netx network (.net).")],
+    model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors), a netx (.net) or a NIR file (.nir).")],
     recording: Annotated[
         str,
         typer.Argument(

@@ -57,7 +57,7 @@ def train(
 
 
 def evaluate(
-    network: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors) or a netx file (.net).")],
+    network: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors), a netx (.net) or a NIR file (.nir).")],
     data: Annotated[Path, typer.Argument(help="Data set (HDF5).")],
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     backend: Annotated[

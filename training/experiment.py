@@ -33,6 +33,7 @@ LEARNING = (
 INTEGERS = (
     *(f"hardware/{m}.py" for m in ("backend", "fixed_point", "integer", "manifest", "native", "neurons", "stream")),
     *(f"hardware/{m}.py" for m in ("netx", "netx_reader", "netx_fields", "netx_neurons", "synapses")),
+    *(f"hardware/{m}.py" for m in ("geometry", "opening")),
 )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from typing import Literal
 
 import numpy as np
+
+from snnface.report.document import asset
 
 Theme = Literal["dark", "light"]
 Colour = tuple[int, int, int]
@@ -19,14 +20,9 @@ FORGOTTEN = 0.0183
 STEPS = 100
 
 
-def style() -> str:
-    """The report's style sheet, whose colours and controls the page shares."""
-    return files("snnface.report").joinpath("style.css").read_text(encoding="utf-8")
-
-
 def palette(theme: Theme) -> dict[str, Colour]:
     """Colours by name: paper, field, ink, soft, line, on, off, truth, answer …"""
-    light, dark = re.findall(r":root \{(.*?)\}", style(), re.DOTALL)
+    light, dark = re.findall(r":root \{(.*?)\}", asset("snnface.report", "style.css"), re.DOTALL)
     chosen = light if theme == "light" else light + dark
     found = re.findall(r"--(\w+): #(\w\w)(\w\w)(\w\w);", chosen)
     return {name: (int(r, 16), int(g, 16), int(b, 16)) for name, r, g, b in found}
