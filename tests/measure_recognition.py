@@ -6,13 +6,14 @@
     snnface synth ict.h5 --clips 1200 --identities 200 --seconds 1.2 --tasks au --seed 14 $ICT
     snnface synth own_test.h5 $NEW --seed 11
     snnface synth ict_test.h5 $NEW --seed 12 $ICT
-    python tests/measure_recognition.py learn.h5 --test own_test.h5 ict_test.h5 --without 23 25 26 43
-    python tests/measure_recognition.py ict.h5 --test own_test.h5 ict_test.h5 --without 51 52 53 54 55 56
+    ALSO="--test own_test.h5 ict_test.h5 --without 23 25 26 43 --without 51 52 53 54 55 56"
+    python tests/measure_recognition.py learn.h5 $ALSO
+    python tests/measure_recognition.py ict.h5 $ALSO
 
 ``snnface teach`` learns from the training people of a data set and classifies the test people of the others, among
 the actions that both have. Prints a line of JSON for each: ``clips``, ``classes``, ``top1``, and ``per_class``, the
-share of each action that is recognised. With ``--without`` also for the same clips less some actions, which then
-nothing is taken for.
+share of each action that is recognised. With every ``--without`` also for the same clips less some actions, which
+then nothing is taken for.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ def less(source: Path, out: Path, actions: list[int]) -> Path:
     return out
 
 
-def recognised(learn: Path, tests: list[Path], without: list[int], epochs: int, seed: int) -> list[dict[str, object]]:
-    """How well a teacher of ``learn`` names the actions of each data set, whole and ``without`` some actions."""
+def recognised(
+    learn: Path, tests: list[Path], without: list[list[int]], epochs: int, seed: int
+) -> list[dict[str, object]]:
+    """How well a teacher of ``learn`` names the actions of each data set, whole and ``without`` each list of them."""
     with tempfile.TemporaryDirectory() as folder:
         asked = [(path, path, list[int]()) for path in tests]
-        if without:
-            asked += [(path, less(path, Path(folder) / f"{i}.h5", without), without) for i, path in enumerate(tests)]
+        for out in without:
+            asked += [(path, less(path, Path(folder) / f"{len(asked)} {path.name}", out), out) for path in tests]
         said = Path(folder) / "teacher.safetensors"
         answer = snnface.teach(learn, out=said, epochs=epochs, seed=seed, also=[path for _, path, _ in asked])
     return [
@@ -54,7 +57,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("learn", type=Path)
     parser.add_argument("--test", type=Path, nargs="+", required=True)
-    parser.add_argument("--without", type=int, nargs="*", default=[], help="FACS numbers that are not asked for")
+    parser.add_argument(
+        "--without", type=int, nargs="+", action="append", default=[], help="FACS numbers that are not asked for"
+    )
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
