@@ -75,7 +75,7 @@ class IntegerLayer {
     synapses.reach(from, &arrivals->reached);
     if (more) s->busy.add({0, 0});
     Watch watch{};
-    s->busy.sweep(&arrivals->reached, [&](Place at, bool reached) {
+    s->busy.sweep(arrivals->reached, [&](Place at, bool reached) {
       const bool busy = from.valued ? advance<true>(s, at, reached, from, arrivals, more, spikes, &watch)
                                     : advance<false>(s, at, reached, from, arrivals, more, spikes, &watch);
       return busy || always_;

@@ -97,7 +97,7 @@ class LazyLayer {
   void step(LazyState *s, int64_t step, const Active &from, Arrivals *arrivals, Active *spikes) const {
     spikes->begin(synapses.is().out_h, synapses.is().out_w, false);
     synapses.reach(from, &arrivals->reached);
-    s->awake.sweep(&arrivals->reached, [&](Place at, bool reached) {
+    s->awake.sweep(arrivals->reached, [&](Place at, bool reached) {
       const int p = synapses.position(at);
       const int64_t missed = step - s->seen[p];
       s->seen[p] = step + 1;

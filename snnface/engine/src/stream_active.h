@@ -1,5 +1,7 @@
 // Where something happens in a step: sets of positions, and the active channels of each.
 #pragma once
+#include <algorithm>
+
 #include "memory.h"
 #include "simd.h"
 
@@ -13,24 +15,26 @@ struct Place {
 class Places {
  public:
   Places() = default;
-  Places(int height, int width) { resize(height, width); }
+  Places(int height, int width) { begin(height, width); }
 
-  // An empty set becomes one for a layer of this size.
-  void resize(int height, int width) {
+  // Empty, for a layer of this size.
+  void begin(int height, int width) {
     height_ = height, words_ = (width + BITS - 1) / BITS;
-    if (bits_.size() < size_t(height_) * words_) bits_ = Buffer<uint64_t>(size_t(height_) * words_);
+    bits_.grow(size_t(height_) * words_);
+    clear();
   }
-  void clear() { bits_.clear(); }
+  void clear() { std::fill_n(bits_.get(), size_t(height_) * words_, uint64_t(0)); }
   void add(Place p) { bits_[size_t(p.y) * words_ + p.x / BITS] |= uint64_t(1) << p.x % BITS; }
   // To row y a row of another set of the same width.
   void add(int y, const Places &other, int row) {
     for (int i = 0; i < words_; i++) bits_[size_t(y) * words_ + i] |= other.bits_[size_t(row) * words_ + i];
   }
   // f(place, whether it is one of `others`) for every member of this set and of `others`, one of the same size, row by
-  // row; those of which it answers true are this set's members afterwards, `others` is empty.
+  // row; those of which it answers true are this set's members afterwards.
   template <class F>
-  void sweep(Places *others, F f) {
-    uint64_t *word = bits_.get(), *other = others->bits_.get();
+  void sweep(const Places &others, F f) {
+    uint64_t *word = bits_.get();
+    const uint64_t *other = others.bits_.get();
     for (int y = 0; y < height_; y++)
       for (int i = 0; i < words_; i++, word++, other++) {
         uint64_t left = 0;
@@ -38,7 +42,7 @@ class Places {
           const int bit = __builtin_ctzll(rest);
           left |= uint64_t(f(Place{y, i * BITS + bit}, (*other >> bit & 1) != 0)) << bit;
         }
-        *word = left, *other = 0;
+        *word = left;
       }
   }
 

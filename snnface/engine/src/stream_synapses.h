@@ -59,9 +59,9 @@ class Synapses {
   size_t neurons() const { return size_t(positions()) * width; }
   int position(Place p) const { return p.y * is_.out_w + p.x; }
 
-  // Finds the outputs that active sources reach.
+  // Makes `outputs` those that active sources reach.
   void reach(const Active &from, Places *outputs) const {
-    outputs->resize(is_.out_h, is_.out_w);
+    outputs->begin(is_.out_h, is_.out_w);
     for (size_t i = 0; i < from.places(); i++) {
       const Place p = from.place(i);
       along_[0].each_reader(p.y, [&](int y) { outputs->add(y, readers_, p.x); });
@@ -162,7 +162,7 @@ class Synapses {
   Axis along_[2];
   Places readers_;        // [input x][output x]: the outputs of a row that read an input
   int taps_, tap_rows_;   // from one tap's rows to the next one's
-  Buffer<float> weight_;  // [ky·kW + kx][source channel][width]
+  Buffer<float> weight_;  // [ky·kW + kx, or all taps in one][source channel][width]
 
   template <int G, bool VALUED>
   SNN_INLINE void sum(const Arrivals &of, int c, Group *sums) const {
