@@ -1,7 +1,7 @@
 """Is an action the same to look at on every kind of face? The RGB teacher names it on people it never saw.
 
     NEW="--tasks au --clips 480 --identities 20 --first-identity 100000 --seconds 1.2 --split 0,0,1"
-    ICT="--face ict:FaceXModel"
+    ICT="--face ict:ict_facekit_light.npz"
     snnface synth ict.h5 --clips 1200 --identities 200 --seconds 1.2 --tasks au --seed 14 $ICT
     snnface synth own_test.h5 $NEW --seed 11
     snnface synth ict_test.h5 $NEW --seed 12 $ICT

@@ -22,7 +22,7 @@ from snnface.training.stages import Stages
 SEEDS = (1, 2, 3)
 SIZES = {
     "small": Size(80, 20, 10, epochs=12, teacher_epochs=8, seed=2, seeds=SEEDS),
-    # People before passes: a new clip costs less than one pass of all networks over it, and teaches more.
+    # People before passes: a new clip costs less than one pass of all networks over it.
     "standard": Size(
         2560, 40, 20, epochs=5, teacher_epochs=5, seed=3, seeds=SEEDS, clips_a_learner=3, sensor_spread=2.0
     ),
