@@ -79,7 +79,7 @@ def simulate(
 
     snnface simulate model.nir input.npy --dt 1e-4 --out traces.h5
     """
-    from snnface.hardware.traces import simulate_file
+    from snnface.hardware.integers.traces import simulate_file
 
     return simulate_file(net, spikes, out, reset_interval, reset_offset, dt, semantics)
 
@@ -121,7 +121,7 @@ def verify(
     snnface verify out/demo/model.net --against lava --data out/demo/test.h5 --out out/demo/certificate.json
     """
     from snnface.cli import Found
-    from snnface.hardware.verify import verify as verified
+    from snnface.hardware.verifying.verify import verify as verified
 
     certificate, found = verified(
         network, against, data, clips, input_mode, record, time_limit, seed, semantics, step_us

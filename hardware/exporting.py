@@ -9,13 +9,13 @@ from typing import Any
 from snnface.cli import Found
 from snnface.errors import InputError
 from snnface.files import file_sha256
-from snnface.hardware import manifest
-from snnface.hardware.grid import check_bits
 from snnface.hardware.inputs import read_clips
+from snnface.hardware.netx_files import manifest
 from snnface.hardware.nir_files.export import export_nir
 from snnface.hardware.opening import open_float
-from snnface.hardware.quantise import refusals
-from snnface.hardware.verify import certify
+from snnface.hardware.quantising.grid import check_bits
+from snnface.hardware.quantising.quantise import refusals
+from snnface.hardware.verifying.verify import certify
 
 
 @dataclass(frozen=True)

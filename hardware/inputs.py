@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snnface.errors import InputError
-from snnface.hardware.fixed_point import payloads
-from snnface.hardware.integer import PAYLOAD_LIMIT, Host, IntegerNetwork
+from snnface.hardware.integers.fixed_point import payloads
+from snnface.hardware.integers.network import PAYLOAD_LIMIT, Host, IntegerNetwork
 
 if TYPE_CHECKING:
     from snnface.batch import EventBatch

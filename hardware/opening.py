@@ -10,11 +10,11 @@ import numpy as np
 from snnface import checkpoint
 from snnface.batch import EventBatch
 from snnface.errors import InputError
-from snnface.hardware.geometry import geometry
-from snnface.hardware.grid import BITS_MOST, Grid, trained_grid
-from snnface.hardware.integer import IntegerNetwork
+from snnface.hardware.integers.network import IntegerNetwork
 from snnface.hardware.nir_files.biases import with_biases
-from snnface.hardware.quantise import quantise
+from snnface.hardware.profiling.geometry import geometry
+from snnface.hardware.quantising.grid import BITS_MOST, Grid, trained_grid
+from snnface.hardware.quantising.quantise import quantise
 from snnface.network import Network
 
 
@@ -33,7 +33,7 @@ class Plain:
         return self.grid.bits if self.grid else BITS_MOST
 
     def quantised(self, calibration: EventBatch | None, mode: str | None, bits: int) -> IntegerNetwork:
-        """:func:`snnface.hardware.quantise.quantise`, with the biases."""
+        """:func:`snnface.hardware.quantising.quantise.quantise`, with the biases."""
         return with_biases(quantise(self.network, calibration, mode, bits, self.grid), self.biases)
 
 
@@ -71,7 +71,7 @@ def open_network(model: Path, semantics: str | None = None) -> Opened:
     if semantics is not None:
         raise InputError(model, "is no NIR file, which alone leaves semantics open", "Leave --semantics out")
     if model.suffix == ".net":
-        from snnface.hardware.manifest import load
+        from snnface.hardware.netx_files.manifest import load
 
         integer = load(model)
         return Opened(integer, geometry(integer, model), "fixed")

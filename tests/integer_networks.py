@@ -9,7 +9,7 @@ import numpy as np
 
 from snnface.batch import EventBatch, collate_events
 from snnface.events import EVENT_DTYPE
-from snnface.hardware.integer import THRESHOLD_MAX, IntegerLayer, IntegerNetwork
+from snnface.hardware.integers.network import THRESHOLD_MAX, IntegerLayer, IntegerNetwork
 from snnface.network import Head, Network, Settling, SynapticLayer, conv_shape
 
 

@@ -22,11 +22,12 @@ import numpy as np
 from random_networks import Case, cases
 
 from snnface.files import file_sha256
-from snnface.hardware import golden
-from snnface.hardware.certificate import Recording, compare
+from snnface.hardware.integers.native import fastest
 from snnface.hardware.lava import process
-from snnface.hardware.native import fastest
-from snnface.hardware.netx import read_net, write_net
+from snnface.hardware.netx_files.read import read_net
+from snnface.hardware.netx_files.write import write_net
+from snnface.hardware.verifying import golden
+from snnface.hardware.verifying.certificate import Recording, compare
 
 
 def examples(count: int, seed: int, steps: int) -> list[Case]:

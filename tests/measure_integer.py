@@ -21,12 +21,12 @@ import numpy as np
 import torch
 
 from snnface.events import by_step, pack
-from snnface.hardware import manifest
-from snnface.hardware.fixed_point import Simulator, payloads
 from snnface.hardware.inputs import read_clips
+from snnface.hardware.integers.fixed_point import Simulator, payloads
+from snnface.hardware.integers.native import fastest
+from snnface.hardware.integers.stream import FixedStream
 from snnface.hardware.lava import process
-from snnface.hardware.native import fastest
-from snnface.hardware.stream import FixedStream
+from snnface.hardware.netx_files import manifest
 
 BLOCK = 64
 

@@ -21,7 +21,7 @@ import numpy as np
 from snnface.hardware import nir_files
 from snnface.hardware.nir_files.readers import installed
 from snnface.hardware.nir_files.simulate import Simulation
-from snnface.hardware.verify_nir import against_reader
+from snnface.hardware.verifying.nir import against_reader
 from snnface.network import Network, SynapticLayer, conv_shape
 
 

@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from snnface.hardware.dense_weights import dense_exact
-from snnface.hardware.fixed_point import Simulator
-from snnface.hardware.integer import DECAY_UNIT, DELAY_MAX, STATE_SHIFT, THRESHOLD_MAX, IntegerLayer, IntegerNetwork
+from snnface.hardware.integers.fixed_point import Simulator
+from snnface.hardware.integers.network import (
+    DECAY_UNIT,
+    DELAY_MAX,
+    STATE_SHIFT,
+    THRESHOLD_MAX,
+    IntegerLayer,
+    IntegerNetwork,
+)
+from snnface.hardware.netx_files.dense_weights import dense_exact
 from snnface.network import conv_shape
 
 #: Decays that are extreme beside those in between.

@@ -12,14 +12,15 @@ import slayer_networks
 from integer_networks import clips, float_network, integer_network
 
 from snnface.files import file_sha256
-from snnface.hardware import golden, manifest
-from snnface.hardware.fixed_point import payloads
 from snnface.hardware.inputs import Clips
-from snnface.hardware.integer import IntegerLayer, IntegerNetwork
+from snnface.hardware.integers.fixed_point import payloads
+from snnface.hardware.integers.network import IntegerLayer, IntegerNetwork
 from snnface.hardware.lava import process
-from snnface.hardware.netx import write_net
-from snnface.hardware.quantise import quantise
-from snnface.hardware.verify import against_lava
+from snnface.hardware.netx_files import manifest
+from snnface.hardware.netx_files.write import write_net
+from snnface.hardware.quantising.quantise import quantise
+from snnface.hardware.verifying import golden
+from snnface.hardware.verifying.verify import against_lava
 
 FOLDER = Path(__file__).parent / "golden"
 

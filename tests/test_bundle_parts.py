@@ -17,8 +17,8 @@ from snnface.hardware.bundle.runner.answers import Heads
 from snnface.hardware.bundle.runner.files import Problem
 from snnface.hardware.bundle.runner.network import Network
 from snnface.hardware.bundle.runner.recording import Events, Scaling
-from snnface.hardware.fixed_point import Simulator
-from snnface.hardware.netx import write_net
+from snnface.hardware.integers.fixed_point import Simulator
+from snnface.hardware.netx_files.write import write_net
 from snnface.network import Head
 from snnface.stream import read_heads
 

@@ -8,9 +8,9 @@ from importlib.resources import files
 import pytest
 
 from snnface.errors import InputError
-from snnface.hardware import pilotnet
-from snnface.hardware.chip import chip_names, load_chip
-from snnface.hardware.energy import missing
+from snnface.hardware.placing import pilotnet
+from snnface.hardware.placing.chip import chip_names, load_chip
+from snnface.hardware.profiling.energy import missing
 
 LOIHI1 = files("snnface.hardware").joinpath("chips", "loihi1.toml").read_text(encoding="utf-8")
 

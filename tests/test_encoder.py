@@ -29,7 +29,7 @@ from snnface.encoder import (
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE
 from snnface.forward import Layer, Trace, run_reference
-from snnface.hardware.quantise import quantise, refusals
+from snnface.hardware.quantising.quantise import quantise, refusals
 from snnface.heads import decode
 from snnface.input import Coding
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from snnface.datasets.store import Store
 from snnface.errors import InputError
-from snnface.hardware.chip import load_chip
+from snnface.hardware.placing.chip import load_chip
 from snnface.training import experiment
 from snnface.training import recipe as recipes
 from snnface.training.explore import exploration as exploring

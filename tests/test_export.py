@@ -16,9 +16,10 @@ from snnface.counts import count
 from snnface.datasets.store import ClipData, write_store
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
 from snnface.events import EVENT_DTYPE
-from snnface.hardware import fixed_point, manifest
 from snnface.hardware.inputs import read_clips
+from snnface.hardware.integers import fixed_point
 from snnface.hardware.lava import process
+from snnface.hardware.netx_files import manifest
 from snnface.hardware.opening import open_network
 from snnface.network import Network
 

@@ -13,10 +13,10 @@ from integer_networks import clips, float_network, integer_network, reference, w
 
 from snnface.backends.torch import run as run_float
 from snnface.errors import InputError
-from snnface.hardware import fixed_point
-from snnface.hardware.fixed_point import Simulator
-from snnface.hardware.integer import IntegerLayer, IntegerNetwork
-from snnface.hardware.quantise import quantise
+from snnface.hardware.integers import fixed_point
+from snnface.hardware.integers.fixed_point import Simulator
+from snnface.hardware.integers.network import IntegerLayer, IntegerNetwork
+from snnface.hardware.quantising.quantise import quantise
 
 
 def payload(network: IntegerNetwork, steps: int, largest: int, seed: int, batch: int = 1) -> np.ndarray:

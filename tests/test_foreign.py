@@ -19,14 +19,16 @@ from random_networks import cases
 
 from snnface import cli
 from snnface.datasets.store import Store
-from snnface.hardware import golden, manifest
-from snnface.hardware.certificate import Recording, compare
-from snnface.hardware.fixed_point import Simulator
 from snnface.hardware.inputs import chip_input, shape_of_data
-from snnface.hardware.integer import IntegerNetwork
+from snnface.hardware.integers.fixed_point import Simulator
+from snnface.hardware.integers.native import fastest
+from snnface.hardware.integers.network import IntegerNetwork
 from snnface.hardware.lava import process
-from snnface.hardware.native import fastest
-from snnface.hardware.netx import read_net, write_net
+from snnface.hardware.netx_files import manifest
+from snnface.hardware.netx_files.read import read_net
+from snnface.hardware.netx_files.write import write_net
+from snnface.hardware.verifying import golden
+from snnface.hardware.verifying.certificate import Recording, compare
 
 GOLDEN = Path(__file__).parent / "golden"
 RECORDED = sorted(f for pattern in ("random*", "slayer*", "overflow*") for f in GOLDEN.glob(f"{pattern}.golden.h5"))

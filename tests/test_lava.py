@@ -15,15 +15,16 @@ from integer_networks import clips, float_network, integer_network
 
 from snnface import cli
 from snnface.errors import InputError
-from snnface.hardware import golden, manifest
-from snnface.hardware.certificate import Recording, compare, shortcomings, state_steps
-from snnface.hardware.dense_weights import dense_exact
-from snnface.hardware.fixed_point import Simulator, payloads
 from snnface.hardware.inputs import Clips
+from snnface.hardware.integers.fixed_point import Simulator, payloads
 from snnface.hardware.lava import install, process
-from snnface.hardware.netx import write_net
-from snnface.hardware.quantise import quantise
-from snnface.hardware.verify import against_golden, against_lava
+from snnface.hardware.netx_files import manifest
+from snnface.hardware.netx_files.dense_weights import dense_exact
+from snnface.hardware.netx_files.write import write_net
+from snnface.hardware.quantising.quantise import quantise
+from snnface.hardware.verifying import golden
+from snnface.hardware.verifying.certificate import Recording, compare, shortcomings, state_steps
+from snnface.hardware.verifying.verify import against_golden, against_lava
 
 GOLDEN = Path(__file__).parent / "golden"
 GOLDEN_FILES = sorted(f.name for kind in ("conv", "options") for f in GOLDEN.glob(f"{kind}.*.golden.h5"))
@@ -109,7 +110,7 @@ def test_silent_and_overactive_layers_are_found():
 
 def test_states_of_large_networks_are_compared_at_the_prefix_and_the_ends(monkeypatch):
     network = quantise(float_network())
-    monkeypatch.setattr("snnface.hardware.certificate.STATE_BYTES", 1000)
+    monkeypatch.setattr("snnface.hardware.verifying.certificate.STATE_BYTES", 1000)
     kept = state_steps(network, 204, [99, 199])
     assert kept == [*range(32), *range(99, 104), *range(199, 204)]
 

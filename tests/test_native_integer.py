@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from integer_networks import clips, float_network, integer_network
 
 from snnface.engine.library import library
-from snnface.hardware import native
-from snnface.hardware.fixed_point import Simulator
-from snnface.hardware.integer import STATE_LIMIT, IntegerLayer, IntegerNetwork
-from snnface.hardware.native import NativeSimulator, fastest
-from snnface.hardware.peaks import peaks
-from snnface.hardware.quantise import quantise
+from snnface.hardware.integers import native
+from snnface.hardware.integers.fixed_point import Simulator
+from snnface.hardware.integers.native import NativeSimulator, fastest
+from snnface.hardware.integers.network import STATE_LIMIT, IntegerLayer, IntegerNetwork
+from snnface.hardware.quantising.peaks import peaks
+from snnface.hardware.quantising.quantise import quantise
 
 needs_engine = pytest.mark.skipif(library() is None, reason="the engine is not built: make engine")
 

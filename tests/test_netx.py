@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from integer_networks import integer_network, without_spikes
 
 from snnface.errors import InputError
-from snnface.hardware.dense_weights import dense_exact
-from snnface.hardware.integer import IntegerLayer, IntegerNetwork
-from snnface.hardware.netx import read_net, write_net
+from snnface.hardware.integers.network import IntegerLayer, IntegerNetwork
+from snnface.hardware.netx_files.dense_weights import dense_exact
+from snnface.hardware.netx_files.read import read_net
+from snnface.hardware.netx_files.write import write_net
 
 
 @given(seed=st.integers(0, 10_000), readout=st.booleans())

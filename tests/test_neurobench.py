@@ -16,13 +16,13 @@ from snnface.batch import EventBatch, collate_events
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
 from snnface.errors import InputError
 from snnface.events import pack
-from snnface.hardware import manifest
 from snnface.hardware.inputs import read_clips
-from snnface.hardware.integer import IntegerNetwork
-from snnface.hardware.neurobench_command import neurobench
-from snnface.hardware.neurobench_harness import _frames, run
-from snnface.hardware.neurobench_model import Chain, FloatNeurons, IntegerNeurons
-from snnface.hardware.quantise import quantise
+from snnface.hardware.integers.network import IntegerNetwork
+from snnface.hardware.netx_files import manifest
+from snnface.hardware.neurobench.command import neurobench
+from snnface.hardware.neurobench.harness import _frames, run
+from snnface.hardware.neurobench.model import Chain, FloatNeurons, IntegerNeurons
+from snnface.hardware.quantising.quantise import quantise
 
 
 def single(batch: EventBatch) -> list[EventBatch]:

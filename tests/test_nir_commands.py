@@ -21,10 +21,11 @@ from snnface.datasets.store import write_store
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
 from snnface.errors import InputError
 from snnface.events import by_step, pack
-from snnface.hardware import manifest, nir_files
+from snnface.hardware import nir_files
 from snnface.hardware.lava import process
+from snnface.hardware.netx_files import manifest
 from snnface.hardware.nir_files.readers import installed
-from snnface.hardware.verify_nir import against_reader
+from snnface.hardware.verifying.nir import against_reader
 from snnface.stream import Stream
 
 NEEDS = {name: pytest.mark.skipif(name not in installed(), reason=f"{name} is not installed")

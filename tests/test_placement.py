@@ -15,15 +15,15 @@ from snnface.backends import get
 from snnface.counts import count
 from snnface.encoder import ConvConfig, Encoder, EncoderConfig, class_heads
 from snnface.errors import InputError
-from snnface.hardware import chips_command
-from snnface.hardware import published_mappings as printed
-from snnface.hardware.chip import load_chip
-from snnface.hardware.chip_page import chip_page
-from snnface.hardware.cores import Unplaceable, conv_cut, dense_cut, least_dense_cores, network_cores
-from snnface.hardware.placement import place
-from snnface.hardware.profile import weight_bits
-from snnface.hardware.proposals import narrowed, proposals, resized, strided
-from snnface.hardware.traffic import cores_reached, messages
+from snnface.hardware.placing import command as chips_command
+from snnface.hardware.placing import published_mappings as printed
+from snnface.hardware.placing.chip import load_chip
+from snnface.hardware.placing.cores import Unplaceable, conv_cut, dense_cut, least_dense_cores, network_cores
+from snnface.hardware.placing.page import chip_page
+from snnface.hardware.placing.placement import place
+from snnface.hardware.placing.proposals import narrowed, proposals, resized, strided
+from snnface.hardware.placing.traffic import cores_reached, messages
+from snnface.hardware.profiling.profile import weight_bits
 from snnface.network import Network, SynapticLayer, conv_shape
 from snnface.report.html import escape
 

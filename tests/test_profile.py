@@ -22,13 +22,13 @@ from snnface.batch import collate_events
 from snnface.cli import main
 from snnface.counts import Counts, LayerCounts, count, fan_out
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
-from snnface.hardware import manifest
-from snnface.hardware.baseline_macs import baselines, count_macs
-from snnface.hardware.chip import chip_names, load_chip
-from snnface.hardware.energy import energy, energy_uj_per_s
-from snnface.hardware.latency import latency_us
-from snnface.hardware.profile import profile
-from snnface.hardware.quantise import quantise
+from snnface.hardware.netx_files import manifest
+from snnface.hardware.placing.chip import chip_names, load_chip
+from snnface.hardware.profiling.baseline_macs import baselines, count_macs
+from snnface.hardware.profiling.energy import energy, energy_uj_per_s
+from snnface.hardware.profiling.latency import latency_us
+from snnface.hardware.profiling.profile import profile
+from snnface.hardware.quantising.quantise import quantise
 from snnface.input import input_spikes
 from snnface.network import SynapticLayer, conv_shape
 

@@ -11,7 +11,7 @@ from integer_networks import clips
 from snnface import checkpoint
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
 from snnface.errors import InputError
-from snnface.hardware.quantise import choose_grid, quantise
+from snnface.hardware.quantising.quantise import choose_grid, quantise
 from snnface.training.clips import Clips
 from snnface.training.prune import channel_rates, prune, without
 from snnface.training.quantised import baked, rounding_run

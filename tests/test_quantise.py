@@ -13,12 +13,13 @@ from integer_networks import clips, float_network
 
 from snnface.errors import InputError
 from snnface.forward import run_network
-from snnface.hardware import manifest
-from snnface.hardware.fixed_point import Simulator, payloads, simulator
-from snnface.hardware.fixed_point import run as run_fixed
-from snnface.hardware.integer import CURRENT_LIMIT, STATE_LIMIT
-from snnface.hardware.netx import read_net, write_net
-from snnface.hardware.quantise import quantise, refusals
+from snnface.hardware.integers.fixed_point import Simulator, payloads, simulator
+from snnface.hardware.integers.fixed_point import run as run_fixed
+from snnface.hardware.integers.network import CURRENT_LIMIT, STATE_LIMIT
+from snnface.hardware.netx_files import manifest
+from snnface.hardware.netx_files.read import read_net
+from snnface.hardware.netx_files.write import write_net
+from snnface.hardware.quantising.quantise import quantise, refusals
 from snnface.network import Network, SynapticLayer
 
 

@@ -20,12 +20,12 @@ import snnface
 from snnface import checkpoint
 from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
 from snnface.errors import InputError
-from snnface.hardware import manifest
-from snnface.hardware.fixed_point import run as run_fixed
-from snnface.hardware.grid import Grid, top
+from snnface.hardware.integers.fixed_point import run as run_fixed
 from snnface.hardware.lava import process
-from snnface.hardware.quantise import choose_grid, quantise, settled
-from snnface.hardware.rounded import as_it_runs, on_grid
+from snnface.hardware.netx_files import manifest
+from snnface.hardware.quantising.grid import Grid, top
+from snnface.hardware.quantising.quantise import choose_grid, quantise, settled
+from snnface.hardware.quantising.rounded import as_it_runs, on_grid
 from snnface.training import recipe as recipes
 from snnface.training import trainer
 from snnface.training.clips import Clips

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from snnface.errors import InputError
-from snnface.hardware.integer import IntegerLayer, IntegerNetwork
-from snnface.hardware.netx import read_net, write_net
+from snnface.hardware.integers.network import IntegerLayer, IntegerNetwork
+from snnface.hardware.netx_files.read import read_net
+from snnface.hardware.netx_files.write import write_net
 
 _EVEN = 2 * np.arange(1, 289).reshape(6, 48) % 128
 

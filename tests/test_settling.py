@@ -12,8 +12,8 @@ from integer_networks import float_network
 from small_networks import HEIGHT, WIDTH, batch
 
 from snnface.encoder import ConvConfig, Encoder, EncoderConfig, HeadConfig
-from snnface.hardware import manifest
-from snnface.hardware.quantise import quantise
+from snnface.hardware.netx_files import manifest
+from snnface.hardware.quantising.quantise import quantise
 from snnface.heads import decode, settled
 from snnface.network import Settling
 from snnface.neuron import Lif, integrate

@@ -15,8 +15,8 @@ from snnface.batch import collate_events
 from snnface.downscale import Downscale
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE, pack
-from snnface.hardware.quantise import quantise
-from snnface.hardware.stream import FixedStream
+from snnface.hardware.integers.stream import FixedStream
+from snnface.hardware.quantising.quantise import quantise
 from snnface.heads import decode
 from snnface.live import Live
 from snnface.pace import as_they_come, at_once, by_clock

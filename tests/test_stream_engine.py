@@ -19,10 +19,10 @@ from snnface.batch import collate_events
 from snnface.engine import library
 from snnface.errors import InputError
 from snnface.events import EVENT_DTYPE, pack
-from snnface.hardware import backend, fixed_point
-from snnface.hardware.fixed_point import check, payloads, simulator
-from snnface.hardware.integer import Host, IntegerNetwork
-from snnface.hardware.stream import FixedStream
+from snnface.hardware.integers import backend, fixed_point
+from snnface.hardware.integers.fixed_point import check, payloads, simulator
+from snnface.hardware.integers.network import Host, IntegerNetwork
+from snnface.hardware.integers.stream import FixedStream
 from snnface.network import Head, Network, SynapticLayer, conv_shape
 from snnface.stream import Stream, StreamState
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from snnface.batch import EventBatch
 from snnface.counts import fan_out
 from snnface.errors import InputError
-from snnface.hardware.chip import load_chip
-from snnface.hardware.cores import network_cores
+from snnface.hardware.placing.chip import load_chip
+from snnface.hardware.placing.cores import network_cores
 from snnface.input import coded
 from snnface.network import Network
 from snnface.training.recipe import Losses

@@ -27,13 +27,12 @@ LEARNING = (
     *("metrics.py", "backends/__init__.py", "backends/native.py", "engine"),
     *(f"training/{m}.py" for m in ("augment", "baselines", "clips", "evaluate", "models", "objectives", "recipe")),
     *(f"training/{m}.py" for m in ("budgets", "quantised", "side_by_side", "teacher_file", "trainer")),
-    *(f"hardware/{m}.py" for m in ("bounds", "grid", "quantise", "rounded")),
+    "hardware/quantising",
 )
 #: What an exported network's answers come from.
 INTEGERS = (
-    *(f"hardware/{m}.py" for m in ("backend", "fixed_point", "integer", "manifest", "native", "neurons", "stream")),
-    *(f"hardware/{m}.py" for m in ("netx", "netx_reader", "netx_fields", "netx_neurons", "synapses")),
-    *(f"hardware/{m}.py" for m in ("geometry", "opening")),
+    *("hardware/integers", "hardware/netx_files"),
+    *("hardware/profiling/geometry.py", "hardware/opening.py"),
 )
 
 

@@ -15,10 +15,10 @@ from snnface.batch import EventBatch
 from snnface.errors import InputError
 from snnface.facs import AUS, EXPRESSIONS
 from snnface.files import read_json
-from snnface.hardware.grid import trained_grid
-from snnface.hardware.integer import IntegerNetwork
+from snnface.hardware.integers.network import IntegerNetwork
 from snnface.hardware.opening import open_network
-from snnface.hardware.rounded import as_it_runs
+from snnface.hardware.quantising.grid import trained_grid
+from snnface.hardware.quantising.rounded import as_it_runs
 from snnface.heads import decode
 from snnface.network import Head, Network
 from snnface.training.baselines import MatchedCnn

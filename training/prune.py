@@ -12,7 +12,7 @@ from torch import Tensor
 from snnface import checkpoint as checkpoints
 from snnface.encoder import Encoder, EncoderConfig
 from snnface.errors import InputError
-from snnface.hardware.grid import Grid, trained_grid
+from snnface.hardware.quantising.grid import Grid, trained_grid
 from snnface.progress import track
 from snnface.training.clips import Clips
 from snnface.training.quantised import rounding_run

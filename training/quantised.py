@@ -5,10 +5,10 @@ thresholds in the chip's units. Gradients pass the rounding as if it were not th
 straight-through estimator), except where a weight is cut off at the last level (Esser et al. 2020). Payloads are
 rounded by the input itself in every recipe with ``input_mode`` graded or unary.
 
-The grid is calibrated and not learned: it is chosen by :func:`snnface.hardware.quantise.choose_grid` from the weights
-as every epoch finds them and from what the currents reach on training clips, so that the bounds against wrapping hold
-of it as of any export. What a learned scale would add, the gain of each channel learns: it moves the weights over the
-levels.
+The grid is calibrated and not learned: :func:`~snnface.hardware.quantising.quantise.choose_grid` chooses it from the
+weights as every epoch finds them and from what the currents reach on training clips, so that the bounds against
+wrapping hold of it as of any export. What a learned scale would add, the gain of each channel learns: it moves the
+weights over the levels.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from snnface.batch import EventBatch
 from snnface.encoder import Encoder, Neurons, Synapses
 from snnface.files import read_json, write_json
 from snnface.forward import Layer, Run, Trace
-from snnface.hardware.grid import Grid, top
-from snnface.hardware.integer import DECAY_UNIT, THRESHOLD_MAX
-from snnface.hardware.quantise import choose_grid, settled
+from snnface.hardware.integers.network import DECAY_UNIT, THRESHOLD_MAX
+from snnface.hardware.quantising.grid import Grid, top
+from snnface.hardware.quantising.quantise import choose_grid, settled
 from snnface.input import Coding
 from snnface.training.clips import Clips
 from snnface.training.recipe import Quantise
@@ -54,7 +54,7 @@ class _Straight(torch.autograd.Function):
 
 
 def rounded_layers(layers: Sequence[Layer], grid: Grid, payload_one: int) -> list[Layer]:
-    """Layers with the numbers that :func:`snnface.hardware.rounded.on_grid` makes of them, divided by their scale.
+    """Layers with the numbers that :func:`~snnface.hardware.quantising.rounded.on_grid` makes, by their scale.
 
     ``payload_one``: payload of one fresh event (1 with unary input). Weights: float32 level times float32 unit.
     """

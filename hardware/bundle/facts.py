@@ -11,9 +11,9 @@ from snnface import checkpoint
 from snnface.backends import get as get_backend
 from snnface.datasets.store import Store
 from snnface.files import file_sha256, read_json
-from snnface.hardware.geometry import geometry
 from snnface.hardware.inputs import read_clips
-from snnface.hardware.integer import IntegerNetwork
+from snnface.hardware.integers.network import IntegerNetwork
+from snnface.hardware.profiling.geometry import geometry
 
 #: Clips whose work is counted.
 _COUNTED = 8
@@ -69,7 +69,7 @@ def of_data(path: Path, clips: int, source: Path) -> dict[str, Any]:
 
 def of_work(network: IntegerNetwork, net: Path, data: Path) -> dict[str, Any]:
     """Operations, energy, latency and cores by chip, counted in the chip's arithmetic on some clips of a data set."""
-    from snnface.hardware.profile import CHIPS, profile
+    from snnface.hardware.profiling.profile import CHIPS, profile
 
     batch = read_clips(data, _COUNTED, split=0)
     found = profile(geometry(network, net), [(batch, get_backend("fixed")(network, batch))], CHIPS)

@@ -21,12 +21,12 @@ from snnface.cli import Found
 from snnface.errors import InputError
 from snnface.facs import AU_NAMES, AUS, EXPRESSIONS
 from snnface.files import file_sha256, read_json, write_json, write_text
-from snnface.hardware import manifest
 from snnface.hardware.bundle import card, facts
 from snnface.hardware.bundle.reference import Reference, choose, write_expected
 from snnface.hardware.exporting import Source
-from snnface.hardware.fixed_point import payloads
 from snnface.hardware.inputs import Clips
+from snnface.hardware.integers.fixed_point import payloads
+from snnface.hardware.netx_files import manifest
 from snnface.live import HEAD_SIZES
 
 SUMS = "SHA256SUMS"
@@ -127,7 +127,7 @@ def _heads(heads: dict[str, Any]) -> dict[str, Any]:
 def _certificate(folder: Path, net: Path, reference: Reference) -> dict[str, Any]:
     """Compare with real Lava on the reference recording; without Lava say so."""
     from snnface.hardware.lava.process import installed
-    from snnface.hardware.verify import against_lava
+    from snnface.hardware.verifying.verify import against_lava
 
     if None in installed().values():
         return {"file": None, "why": "Lava was not installed where this bundle was made"}

@@ -15,8 +15,8 @@ import numpy as np
 from snnface.batch import EventBatch, collate_events
 from snnface.datasets.store import SPLITS, Store
 from snnface.events import pack
-from snnface.hardware.fixed_point import check, payloads, simulator
-from snnface.hardware.integer import IntegerNetwork
+from snnface.hardware.integers.fixed_point import check, payloads, simulator
+from snnface.hardware.integers.network import IntegerNetwork
 from snnface.io.hdf5_file import write
 
 #: Of the moving bar: length, width and rate.

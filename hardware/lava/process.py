@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from snnface.errors import InputError
-from snnface.hardware.certificate import Recording
+from snnface.hardware.verifying.certificate import Recording
 from snnface.progress import bar
 
 _WHERE = "Lava"

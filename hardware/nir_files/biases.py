@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from snnface.errors import InputError
-from snnface.hardware.integer import BIAS_MAX, IntegerNetwork
+from snnface.hardware.integers.network import BIAS_MAX, IntegerNetwork
 
 
 def with_biases(network: IntegerNetwork, biases: dict[str, np.ndarray]) -> IntegerNetwork:

@@ -81,7 +81,7 @@ def export_nir(out: Path, network: Network, source: Path) -> dict[str, Any]:
 
 def _certificates(out: Path) -> dict[str, dict[str, Any]]:
     """A comparison with every importer that is installed, on random spikes."""
-    from snnface.hardware.verify_nir import against_reader
+    from snnface.hardware.verifying.nir import against_reader
 
     found = {}
     for reader in installed():

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from snnface.hardware import manifest
-from snnface.hardware.fixed_point import Simulator, payloads, simulator
-from snnface.hardware.integer import IntegerNetwork
+from snnface.hardware.integers.fixed_point import Simulator, payloads, simulator
+from snnface.hardware.integers.native import fastest
+from snnface.hardware.integers.network import IntegerNetwork
+from snnface.hardware.integers.stream import FixedStream
 from snnface.hardware.lava import process
-from snnface.hardware.native import fastest
-from snnface.hardware.quantise import quantise
-from snnface.hardware.stream import FixedStream
+from snnface.hardware.netx_files import manifest
+from snnface.hardware.quantising.quantise import quantise
 from snnface.training.bench.implementation import Done, Implementation, Start, Step
 from snnface.training.bench.streaming import network, ticks
 from snnface.training.bench.workload import STEP_US, Problem

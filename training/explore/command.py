@@ -10,7 +10,7 @@ import typer
 from snnface.datasets.store import Store
 from snnface.errors import InputError
 from snnface.files import write_json, write_text
-from snnface.hardware.chip import load_chip
+from snnface.hardware.placing.chip import load_chip
 from snnface.progress import say
 from snnface.training import recipe as recipes
 from snnface.training.explore.exploration import Exploration, Family

@@ -16,10 +16,10 @@ import numpy as np
 from snnface.datasets.store import Store
 from snnface.encoder import Encoder, EncoderConfig, HeadConfig, class_heads
 from snnface.errors import InputError
-from snnface.hardware.chip import Chip
-from snnface.hardware.placement import place
-from snnface.hardware.profile import FOOTING
-from snnface.hardware.profile_command import profile
+from snnface.hardware.placing.chip import Chip
+from snnface.hardware.placing.placement import place
+from snnface.hardware.profiling.command import profile
+from snnface.hardware.profiling.profile import FOOTING
 from snnface.network import Network
 from snnface.progress import say
 from snnface.training.experiment import train_in_stages
@@ -31,13 +31,9 @@ from snnface.training.stages import Stages
 
 CNN = "matched CNN + LSTM"
 #: What decides a price.
-PRICED_BY = (
-    *("chip", "cores", "energy", "latency", "placement", "profile", "profile_command", "traffic", "baseline_macs"),
-    *("opening", "geometry"),
-)
 PRICING = (
-    *("counts.py", "network.py", "input.py", "encoder.py", "forward.py", "backends/torch.py", "hardware/chips"),
-    *(f"hardware/{module}.py" for module in PRICED_BY),
+    *("counts.py", "network.py", "input.py", "encoder.py", "forward.py", "backends/torch.py"),
+    *("hardware/chips", "hardware/opening.py", "hardware/placing", "hardware/profiling"),
 )
 #: Bits a weight where a network was not trained for fewer.
 BITS = 8

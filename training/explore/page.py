@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from snnface.hardware.chip import Chip
+from snnface.hardware.placing.chip import Chip
 from snnface.report.document import document, footer, header, main
 from snnface.report.html import escape, figure, grid, number, percent, section, sentence, table
 from snnface.report.measures import NAMES, duration, power, title

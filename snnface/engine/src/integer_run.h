@@ -1,4 +1,4 @@
-// Any integer network on any integer input, in Lava's timing or without its lag (hardware/fixed_point.py), bit for bit:
+// Any integer network on any integer input, in Lava's timing or without its lag (hardware/integers/fixed_point.py), bit for bit:
 // what a stream cannot say besides, delays and recurrent weights, travels on wires.
 #pragma once
 #include <memory>

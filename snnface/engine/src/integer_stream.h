@@ -1,4 +1,4 @@
-// Streaming of a quantised network in the chip's arithmetic (hardware/fixed_point.py), bit for bit.
+// Streaming of a quantised network in the chip's arithmetic (hardware/integers/fixed_point.py), bit for bit.
 //
 // Decay with truncation has no closed form, so a position's neurons are computed in every step until they are at
 // rest (u = v = 0), which truncation reaches. Synapses work where events and spikes are. Sums of weights stay below

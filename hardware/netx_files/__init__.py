@@ -1,0 +1,1 @@
+"""netx files, as lava-dl's ``netx`` runs them, and the manifest beside each."""

@@ -1,0 +1,1 @@
+"""NeuroBench's metrics of our networks, beside our own counts."""

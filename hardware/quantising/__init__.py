@@ -1,0 +1,1 @@
+"""A float network's numbers on the chip's grid."""

@@ -1,0 +1,1 @@
+"""Two implementations of a network on the same input, compared value by value."""
