@@ -104,6 +104,7 @@ class BackwardBlock {
         positions(a.positions()),
         stride(l ? a.out_stride : W),
         tiled(a.band > 1),
+        side(tiled ? FILTER_SIDE : TILE_POSITIONS),
         needed(kept.needed.get() + size_t(clip) * positions),
         slope{splat(a.is.slope)},
         down(tiled ? above->is.padding[0] : 0, high),
@@ -116,17 +117,15 @@ class BackwardBlock {
       const int top = tiled ? down.begin(down.first + band) : band;
       y0 = std::max(0, top), y1 = std::min(high, top + a.band);
       find_lists();
+      const int tiles = tiled ? across.count : (wide + side - 1) / side;
+      list_by_row(tiles);
       for (int chunk = share.chunk; chunk < a.chunks; chunk += share.chunks) {
         Chunk c(*this, chunk);
-        for (int i = 0; i < (tiled ? across.count : 1); i++) {
-          const int tile = across.first + i, left = tiled ? across.begin(tile) : 0;
-          x0 = std::max(0, left), x1 = tiled ? std::min(wide, left + FILTER_SIDE) : wide;
-          scratch.gradient.grow(l ? 0 : size_t(y1 - y0) * (x1 - x0) * STEPS * W);
-          const bool filled = tiled && filter(chunk, top, left, down.first + band, tile);
-          for (int y = y0; y < y1; y++)
-            for (int x = x0; x < x1; x++)
-              if (from_of(y, x) < steps) neurons(c, y, x, filled);
-          weights(chunk);
+        for (int i = 0; i < tiles; i++) {
+          const int left = tile_at(i);
+          const bool filled = tiled && filter(chunk, top, left, down.first + band, across.first + i);
+          each_position([&](int y, int x, int, int) { neurons(c, y, x, filled); });
+          weights(chunk, i);
         }
         if (a.is.learn) c.add_learned(scratch.learned[l].get());
       }
@@ -159,10 +158,24 @@ class BackwardBlock {
 
   int from_of(int y, int x) const { return std::max(0, needed[y * wide + x] - begin); }
 
+  // Columns of a band's tile; returns where it begins, maybe outside the image.
+  int tile_at(int i) {
+    const int left = tiled ? across.begin(across.first + i) : i * side;
+    x0 = std::max(0, left), x1 = std::min(wide, left + side);
+    return left;
+  }
+  // f(y, x, number in the tile, first step) for the tile's positions that have work.
+  template <class F>
+  void each_position(F f) const {
+    for (int y = y0, n = 0; y < y1; y++)
+      for (int x = x0; x < x1; x++, n++)
+        if (const int from = from_of(y, x); from < steps) f(y, x, n, from);
+  }
+
   // The gradient of a position: of its spikes at first, then of its synaptic input, which the layer below reads.
   float *place(int chunk, int y, int x) const {
     if (l) return work.gradient[l].get() + size_t(y * wide + x) * STEPS * stride + chunk * W;
-    return scratch.gradient.get() + size_t((y - y0) * (x1 - x0) + x - x0) * STEPS * W;
+    return scratch.gradient.get() + ((y - y0) * (x1 - x0) + x - x0) * STEPS * W;
   }
 
   void find_lists() {
@@ -275,18 +288,50 @@ class BackwardBlock {
                      a.words(), place(c.chunk, y, x), stride, work.gu[l].get() + state, work.after[l].get() + state);
   }
 
-  // The weights' gradients: one group of a tile at a time, whose weights stay in the first-level cache.
-  void weights(int chunk) {
-    for (int i = 0; i < G; i++) {
-      float *weight = scratch.weight[l].get() + (size_t(chunk) * G + i) * (a.rows + PADDING) * GROUP;
-      for (int y = y0; y < y1; y++)
-        for (int x = x0; x < x1; x++) {
-          const int from = from_of(y, x);
+  // Rows' lists of the tiles of a band, whatever the chunk.
+  void list_by_row(int tiles) {
+    if constexpr (VALUED) return;
+    SpikeTimes *times = nullptr;
+    if (scratch.by_row.size() < size_t(tiles)) scratch.by_row.resize(tiles);
+    for (int i = 0; i < tiles; i++) {
+      tile_at(i);
+      size_t total = 0;
+      each_position([&](int y, int x, int, int from) {
+        const uint32_t *first = lists[y - y0]->of(x);
+        total += first[steps] - first[from];
+      });
+      ByRow &by_row = scratch.by_row[i];
+      by_row.few = total < size_t(a.rows) * ROW_COSTS;
+      if (by_row.few) continue;
+      if (!times) {
+        times = &scratch.times;
+        const int top = y0 * a.is.stride[0] - a.is.padding[0];
+        const int bottom = (y1 - 1) * a.is.stride[0] - a.is.padding[0] + (a.is.kernel[0] - 1) * a.is.dilation[0];
+        times->of(a, run.spikes(l - 1, clip, block), std::max(0, top), std::min(a.is.in_h, bottom + 1), steps);
+      }
+      by_row.list(a, *times, total, [&](auto f) { each_position(f); });
+    }
+  }
+
+  void weights(int chunk, int tile) {
+    const size_t apart = size_t(a.rows + PADDING) * GROUP;
+    float *weight = scratch.weight[l].get() + chunk * G * apart;
+    if (VALUED || scratch.by_row[tile].few) {
+      // One group at a time, whose weights stay in the first-level cache.
+      for (int i = 0; i < G; i++)
+        each_position([&](int y, int x, int, int from) {
           const Patches &patches = *lists[y - y0];
-          if (from < steps)
-            scatter<VALUED>(place(chunk, y, x) + i * GROUP, stride, patches.of(x), rows_of<VALUED>(patches).get(),
-                            patches.value.get(), from, steps, weight);
-        }
+          scatter<VALUED>(place(chunk, y, x) + i * GROUP, stride, patches.of(x), rows_of<VALUED>(patches).get(),
+                          patches.value.get(), from, steps, weight + i * apart);
+        });
+    } else {
+      float *to = scratch.tile.get();
+      each_position([&](int y, int x, int n, int from) {
+        const float *g = place(chunk, y, x);
+        for (int t = from; t < steps; t++)
+          for (int i = 0; i < G; i++) store(to + (n * STEPS + t) * W + i * GROUP, load(g + t * stride + i * GROUP));
+      });
+      add_by_row<G>(scratch.by_row[tile], a.rows, to, weight, apart);
     }
   }
 
@@ -298,6 +343,7 @@ class BackwardBlock {
   Scratch &scratch;
   const int l, clip, block, steps, begin, high, wide, positions, stride;
   const bool tiled;
+  const int side;  // of a tile
   const int32_t *needed;
   const Slope slope;
   const Tiles down, across;  // of the filter, which puts rows and columns together

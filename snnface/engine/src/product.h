@@ -67,18 +67,20 @@ inline void product(const Tap *taps, int n, int from, int to, int channels, int 
 
 namespace detail {
 
-// Scalar products of N channels at once, so that each gradient is loaded once for all of them. Writes four numbers.
-template <int N>
-SNN_INLINE void dots(const Tap *taps, int n, size_t step, const int *channel, int stride, float *out) {
+// Four scalar products, each of its own step and channel (step·WIDTH + channel). Writes four numbers.
+template <int WIDTH>
+SNN_INLINE void dots(const Tap *taps, int n, const uint16_t *wanted, int stride, float *out) {
   Group part[4];
-  for (int j = 0; j < 4; j++) part[j] = splat(0.f);
+  size_t step[4], channel[4];
+  for (int j = 0; j < 4; j++) {
+    part[j] = splat(0.f);
+    step[j] = size_t(wanted[j] / WIDTH) * stride, channel[j] = size_t(wanted[j] % WIDTH) * stride;
+  }
   for (int q = 0; q < n; q++) {
-    const float *a = taps[q].g + step * stride, *w[N];
-    for (int j = 0; j < N; j++) w[j] = taps[q].across + size_t(channel[j]) * stride;
-    for (int k = 0; k < stride; k += GROUP) {
-      const Group x = load(a + k);
-      for (int j = 0; j < N; j++) part[j] = multiply_add(x, load(w[j] + k), part[j]);
-    }
+    const float *g = taps[q].g, *across = taps[q].across;
+    for (int k = 0; k < stride; k += GROUP)
+      for (int j = 0; j < 4; j++)
+        part[j] = multiply_add(load(g + step[j] + k), load(across + channel[j] + k), part[j]);
   }
   four_sums(part, out);
 }
@@ -86,22 +88,18 @@ SNN_INLINE void dots(const Tap *taps, int n, size_t step, const int *channel, in
 }  // namespace detail
 
 // The same for the neurons of `wanted` [STEPS][G] alone, one scalar product each, side by side by step and channel. May
-// write four numbers past them.
+// write three numbers past them.
 template <int G>
 inline void products(const Tap *taps, int n, int from, int to, const Word *wanted, int stride, float *out) {
+  constexpr int W = G * GROUP;
+  uint16_t all[(STEPS + 1) * W];
+  int count = 0;
   for (int t = from; t < to; t++) {
-    int channel[G * GROUP], count = 0;
-    for (int i = 0; i < G; i++)
-      for (unsigned rest = wanted[t * G + i]; rest; rest &= rest - 1) channel[count++] = i * GROUP + __builtin_ctz(rest);
-    int j = 0;
-    for (; j + 4 <= count; j += 4) detail::dots<4>(taps, n, size_t(t), channel + j, stride, out + j);
-    switch (count - j) {
-      case 3: detail::dots<3>(taps, n, size_t(t), channel + j, stride, out + j); break;
-      case 2: detail::dots<2>(taps, n, size_t(t), channel + j, stride, out + j); break;
-      case 1: detail::dots<1>(taps, n, size_t(t), channel + j, stride, out + j); break;
-    }
-    out += count;
+    const uint32_t bits = G == 2 ? wanted[2 * t] | uint32_t(wanted[2 * t + 1]) << GROUP : wanted[t];
+    count += list_bits(bits, uint32_t(t * W), all + count);
   }
+  for (int j = 0; j < 4; j++) all[count + j] = 0;
+  for (int j = 0; j < count; j += 4) detail::dots<W>(taps, n, all + j, stride, out + j);
 }
 
 }  // namespace snn

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "by_row.h"
 #include "make_layer.h"
 #include "pool.h"
 #include "position.h"
@@ -88,7 +89,11 @@ struct Scratch {
   Patches patches[FILTER_SIDE];
   Near near;
   Filter filter;
-  Buffer<float> membrane, current, gradient, states, packed;
+  Buffer<float> membrane, current, states, packed;
+  Buffer<float> gradient;      // of the first layer's tile, [position][STEPS][width]
+  Buffer<float> tile;          // of a tile's chunk, side by side, [position][STEPS][width], and then zeros
+  SpikeTimes times;
+  std::vector<ByRow> by_row;   // of a band's tiles
   std::vector<Buffer<float>> counts;   // spikes of the clip by channel
   std::vector<Buffer<float>> weight;   // gradients, [group][row][GROUP]
   std::vector<Buffer<float>> learned;  // [3][out_stride]: alpha, beta, threshold
@@ -179,6 +184,10 @@ inline Scratch make_scratch(const Run &run, bool gradients) {
   const size_t widest = 2 * GROUP;
   s.membrane = Buffer<float>(STEPS * widest), s.current = Buffer<float>(STEPS * widest);
   s.states = Buffer<float>(4 * widest), s.packed = Buffer<float>(STEPS * widest);
+  if (gradients) {
+    s.gradient = Buffer<float>(TILE_POSITIONS * STEPS * widest);
+    s.tile = Buffer<float>((TILE_POSITIONS * STEPS + 1) * widest);
+  }
   for (const Layer &l : run.layers) {
     if (!gradients) s.counts.emplace_back(size_t(l.out_stride));
     if (gradients) s.weight.emplace_back(l.chunks * l.chunk_weights());

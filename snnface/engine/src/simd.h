@@ -180,6 +180,19 @@ SNN_INLINE int list_bits(uint32_t bits, uint32_t base, uint16_t *out) {
 #endif
 }
 
+// From a word of spikes for each of 32 steps to the steps of each channel: bit t of out[c] is bit c of spikes[t].
+SNN_INLINE void transpose(const Word *spikes, uint32_t *out) {
+#if defined(__AVX512BW__)
+  const __m512i all = _mm512_loadu_si512(spikes);
+  SNN_UNROLL
+  for (int c = 0; c < GROUP; c++) out[c] = _mm512_test_epi16_mask(all, _mm512_set1_epi16(short(1u << c)));
+#else
+  std::memset(out, 0, GROUP * sizeof(uint32_t));
+  for (int t = 0; t < 32; t++)
+    for (unsigned rest = spikes[t]; rest; rest &= rest - 1) out[__builtin_ctz(rest)] |= 1u << t;
+#endif
+}
+
 // Writes the channels of the set bits side by side; returns how many. May write up to 16 floats.
 SNN_INLINE int pack(Word bits, Group a, float *out) {
   const int n = __builtin_popcount(bits);
