@@ -113,6 +113,9 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
                 answer(predict, step_us(model), validation, settings.batch, "  validation"), validation, mean_shape
             )
             line: dict[str, Any] = {"epoch": epoch + 1, "loss": sums, "score": _score(found)} | _shown(found)
+            if not math.isfinite(line["score"]):
+                what = f"answers to the validation clips are no numbers after epoch {epoch + 1}"
+                raise InputError(folder.path, what, _DIVERGED)
             line |= {"bits": bits} if run else {}
             line |= {"seconds": time.perf_counter() - started, "peak_memory_mb": _peak_memory_mb()}
             log.append(line)
