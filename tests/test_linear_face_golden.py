@@ -1,7 +1,7 @@
 """The procedural face keeps its clips: figures that were published depend on them.
 
-Means and spreads of events, labels and pictures, not their bits: a logarithm differs in its last digit from processor to
-processor, and with it an event by a microsecond.
+Means and spreads of events, labels and pictures, not their bits: a logarithm differs in its last digit from processor
+to processor, and with it an event by a microsecond.
 """
 
 from __future__ import annotations
