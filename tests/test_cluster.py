@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 from test_synth import plan
 
 from snnface.converters import synth
+from snnface.converters.plan import Plan
 from snnface.converters.synth import synthesise
 from snnface.errors import InputError
 
@@ -49,6 +51,18 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_content(cluster, tmp_path:
     assert len(list(shards.glob("0*.h5"))) == 8
     # What the lost worker had finished is not made a second time.
     assert {file: file.stat().st_mtime_ns for file in finished} == finished
+
+
+def test_what_a_lost_worker_was_writing_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = synth._made
+
+    def losing(plan: Plan, missing: dict[Path, range], *more: Any) -> Iterator[int]:
+        next(iter(missing)).with_name(".0000000.0123abcd.h5").write_bytes(b"half")
+        yield from made(plan, missing, *more)
+
+    monkeypatch.setattr(synth, "_made", losing)
+    synthesise(tmp_path / "faces.h5", plan(), shard_clips=4)
+    assert list((tmp_path / "faces.h5.shards").glob(".*")) == []
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
