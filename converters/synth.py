@@ -112,7 +112,7 @@ def _tidy(out: Path, plan: Plan) -> None:
 
 
 def _sweep(out: Path, folder: Path) -> None:
-    """Remove what a killed run or lost worker was writing: only names that :func:`snnface.files.atomic_path` gives."""
+    """Remove what a killed run or lost worker wrote last: only names that :func:`snnface.files.atomic_path` gives."""
     beside = out.parent.glob(f".{glob.escape(out.stem)}.{'[0-9a-f]' * 8}{glob.escape(out.suffix)}")
     for file in (*folder.glob(".*"), *beside):
         file.unlink(missing_ok=True)
