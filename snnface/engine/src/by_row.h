@@ -1,7 +1,6 @@
 // The weights' gradients, row by row: each weight's sum over a tile of positions stays in registers.
 //
-// Spike by spike, every sum would be read and written each time, and a processor with many writes under way takes reads
-// of rows 4 kB apart for reads of what it is about to write.
+// Spike by spike, every sum would be read and written each time.
 #pragma once
 #include "layer.h"
 #include "patches.h"
