@@ -183,6 +183,17 @@ def test_kernels_that_halve_the_picture(
 
 @built
 @pytest.mark.parametrize("level", LEVELS)
+def test_narrow_chunks_find_nothing_of_wide_ones(level: str) -> None:
+    """48 channels go by 16 and 64 by 32: what one layer's way back leaves in the buffers is not the next one's."""
+    wide = Plan(64, (3, 3), Conv((1, 1), (1, 1)), surrogate=Surrogate("atan", 2.0))
+    case = Case((33, 2, 2, 6, 18), (replace(wide, channels=32), replace(wide, channels=48), wide, STACK[-1]), 0.2)
+    with engine(level):
+        _, wanted = assert_as_reference(case)
+    assert all(s.mean() > 0.01 for s in wanted.spikes)
+
+
+@built
+@pytest.mark.parametrize("level", LEVELS)
 def test_what_is_kept_is_what_is_computed_again(level: str) -> None:
     """Bit for bit: lists of rows, and the neurons near threshold of compact surrogates."""
     own = Plan(33, (3, 3), Conv((2, 2), (1, 1)), surrogate=Surrogate("triangle", 3.0), detach_reset=False)

@@ -331,6 +331,8 @@ class BackwardBlock {
         for (int t = from; t < steps; t++)
           for (int i = 0; i < G; i++) store(to + (n * STEPS + t) * W + i * GROUP, load(g + t * stride + i * GROUP));
       });
+      // Each time: of another layer's wider chunk, gradients lie there.
+      for (int i = 0; i < G; i++) store(to + ByRow::NOTHING * W + i * GROUP, splat(0.f));
       add_by_row<G>(scratch.by_row[tile], a.rows, to, weight, apart);
     }
   }

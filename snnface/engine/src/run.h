@@ -91,7 +91,7 @@ struct Scratch {
   Filter filter;
   Buffer<float> membrane, current, states, packed;
   Buffer<float> gradient;      // of the first layer's tile, [position][STEPS][width]
-  Buffer<float> tile;          // of a tile's chunk, side by side, [position][STEPS][width], and then zeros
+  Buffer<float> tile;          // of a tile's chunk, side by side, [position][STEPS][width], then NOTHING
   SpikeTimes times;
   std::vector<ByRow> by_row;   // of a band's tiles
   std::vector<Buffer<float>> counts;   // spikes of the clip by channel
