@@ -17,7 +17,7 @@ import torch
 from snnface.errors import InputError
 from snnface.progress import say
 
-LEVELS = ("portable", "avx2", "avx512")
+LEVELS = ("portable", "avx2", "avx512", "amx")
 """From the slowest to the fastest, as ``src/cpu.h`` numbers them."""
 
 VARIABLE = "SNNFACE_ENGINE"
@@ -35,7 +35,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def level() -> str:
-    """``avx512``, ``avx2``, ``portable`` or ``none``.
+    """``amx``, ``avx512``, ``avx2``, ``portable`` or ``none``.
 
     Raises :class:`InputError` where ``SNNFACE_ENGINE`` names a level that is unknown, was not built, or asks for more
     than this processor can do.

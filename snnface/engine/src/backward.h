@@ -10,19 +10,24 @@ namespace snn {
 // Single products are worth it where fewer than one in so many neurons is near its threshold.
 constexpr int SPARSE_BELOW = 2;
 
-// Gradients of the spikes of position (y, x): `taps` of the layer above that read it.
-inline int taps_of(const Layer &above, const Buffer<float> &gradient, int chunk, int width, int y, int x, Tap *taps) {
+// What the gradients of the spikes of position (y, x) are made from: `taps` of the layer above that read it.
+inline int taps_of(const Layer &above, const Work &work, int l, int chunk, int width, int y, int x, Tap *taps) {
   int n = 0;
-  const snn_layer &is = above.is;
-  readers(y, is.kernel[0], is.stride[0], is.padding[0], is.dilation[0], is.out_h, [&](int uy, int ky) {
-    readers(x, is.kernel[1], is.stride[1], is.padding[1], is.dilation[1], is.out_w, [&](int ux, int kx) {
-      const size_t tap = size_t(ky) * is.kernel[1] + kx;
-      taps[n++] = {gradient.get() + size_t(uy * is.out_w + ux) * STEPS * above.out_stride,
-                   above.down.get() + (chunk * above.taps + tap) * above.out_stride * width,
-                   above.across.size()
-                       ? above.across.get() + (tap * above.in_stride + size_t(chunk) * width) * above.out_stride
-                       : nullptr};
-    });
+  each_reader(above.is, y, x, [&](size_t position, size_t tap) {
+    taps[n++] = {work.gradient[l].get() + position * STEPS * above.out_stride,
+                 above.down.get() + (chunk * above.taps + tap) * above.out_stride * width,
+                 above.across.size()
+                     ? above.across.get() + (tap * above.in_stride + size_t(chunk) * width) * above.out_stride
+                     : nullptr};
+  });
+  return n;
+}
+inline int taps_of(const Layer &above, const Work &work, int l, int chunk, int width, int y, int x, TapParts *taps) {
+  int n = 0;
+  const size_t depth = size_t(above.depths_out()) * DEPTH;
+  each_reader(above.is, y, x, [&](size_t position, size_t tap) {
+    taps[n++] = {work.parts[l].get() + position * NEARLY * STEPS * depth,
+                 above.down_parts.get() + (chunk * above.taps + tap) * NEARLY * depth * width};
   });
   return n;
 }
@@ -102,7 +107,7 @@ class BackwardBlock {
         high(a.is.out_h),
         wide(a.is.out_w),
         positions(a.positions()),
-        stride(l ? a.out_stride : W),
+        stride(l && !MATRIX ? a.out_stride : W),
         tiled(a.band > 1),
         side(tiled ? FILTER_SIDE : TILE_POSITIONS),
         needed(kept.needed.get() + size_t(clip) * positions),
@@ -116,15 +121,19 @@ class BackwardBlock {
     for (int band = share.band; band < bands; band += share.bands) {
       const int top = tiled ? down.begin(down.first + band) : band;
       y0 = std::max(0, top), y1 = std::min(high, top + a.band);
-      find_lists();
+      // The matrix unit takes one row at a time.
+      spread = spread_row<VALUED>(run, l, clip, block, y0, true, scratch.spread);
       const int tiles = tiled ? across.count : (wide + side - 1) / side;
-      list_by_row(tiles);
+      if (!spread) find_lists(), list_by_row(tiles);
       for (int chunk = share.chunk; chunk < a.chunks; chunk += share.chunks) {
         Chunk c(*this, chunk);
         for (int i = 0; i < tiles; i++) {
           const int left = tile_at(i);
           const bool filled = tiled && filter(chunk, top, left, down.first + band, across.first + i);
-          each_position([&](int y, int x, int, int) { neurons(c, y, x, filled); });
+          each_position([&](int y, int x, int n, int from) {
+            neurons(c, y, x, filled);
+            if (MATRIX) split_gradient(chunk, y, x, n, from);
+          });
           weights(chunk, i);
         }
         if (a.is.learn) c.add_learned(scratch.learned[l].get());
@@ -174,7 +183,7 @@ class BackwardBlock {
 
   // The gradient of a position: of its spikes at first, then of its synaptic input, which the layer below reads.
   float *place(int chunk, int y, int x) const {
-    if (l) return work.gradient[l].get() + size_t(y * wide + x) * STEPS * stride + chunk * W;
+    if (l && !MATRIX) return work.gradient[l].get() + size_t(y * wide + x) * STEPS * stride + chunk * W;
     return scratch.gradient.get() + ((y - y0) * (x1 - x0) + x - x0) * STEPS * W;
   }
 
@@ -223,15 +232,17 @@ class BackwardBlock {
       const Group vs = fresh ? splat(0.f) : load(run.state(kept.v, l, clip, block) + at);
       store(u0 + i * GROUP, us), store(u + i * GROUP, us), store(v0 + i * GROUP, vs), store(v + i * GROUP, vs);
     }
-    const Patches &patches = *lists[y - y0];
-    return forward_position<G, VALUED, CURRENT>(c.neurons, a.chunk_weight(c.chunk), patches.of(x),
-                                                rows_of<VALUED>(patches).get(), patches.value.get(), from_of(y, x),
-                                                steps, fresh, u, v, notes);
+    const int from = from_of(y, x);
+    int near = 0;
+    with_input<G, VALUED>(a, spread ? nullptr : lists[y - y0], scratch, c.chunk, y, x, from, steps, [&](const auto &input) {
+      near = forward_position<G, CURRENT>(c.neurons, input, from, steps, fresh, u, v, notes);
+    });
+    return near;
   }
 
   void neurons(Chunk &c, int y, int x, bool filled) {
     const size_t state = (size_t(c.chunk) * positions + y * wide + x) * W;
-    const int n = above && !filled ? taps_of(*above, work.gradient[l + 1], c.chunk, W, y, x, taps.data()) : 0;
+    const int n = above && !filled ? taps_of(*above, work, l + 1, c.chunk, W, y, x, taps.data()) : 0;
     if constexpr (std::is_same_v<Slope, OnlyNear>)
       near_neurons(c, y, x, state, n);
     else
@@ -245,8 +256,7 @@ class BackwardBlock {
     Notes notes;
     notes.membrane = membrane, notes.current = current;
     again(c, y, x, state, notes);
-    if (n)
-      product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, g, stride);
+    if (n) dense_product(n, from, g, stride);
     if (!a.is.spiking)
       given.membranes(run, a, clip, begin + from, begin + steps, p, c.chunk * W, W, g + size_t(from) * stride, stride);
     const float *u0 = scratch.states.get(), *v0 = u0 + W;
@@ -274,10 +284,11 @@ class BackwardBlock {
       near = again(c, y, x, state, notes);
     }
     float *packed = scratch.packed.get(), *dense = scratch.membrane.get();
-    if (n && near * SPARSE_BELOW < (steps - from) * W) {
-      products<G>(taps.data(), n, from, steps, bits, above->out_stride, packed);
+    if (!near) n = 0;
+    if (n && !MATRIX && near * SPARSE_BELOW < (steps - from) * W) {
+      if constexpr (!MATRIX) products<G>(taps.data(), n, from, steps, bits, above->out_stride, packed);
     } else if (n) {
-      product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, dense, W);
+      dense_product(n, from, dense, W);
       float *to = packed;
       for (int t = from; t < steps; t++)
         for (int i = 0; i < G; i++) to += pack(bits[t * G + i], load(dense + t * W + i * GROUP), to);
@@ -286,6 +297,60 @@ class BackwardBlock {
     backward_near<G>(c.neurons, slope.slope, a.is.detach_reset, from, steps, begin, given.truncate,
                      block == run.blocks - 1, bits, distance + near, n ? packed + near : nullptr, c.rate, spikes,
                      a.words(), place(c.chunk, y, x), stride, work.gu[l].get() + state, work.after[l].get() + state);
+  }
+
+  // The gradients of a position's spikes, from n taps; steps `apart`.
+  void dense_product(int n, int from, float *to, int apart) {
+    if constexpr (MATRIX)
+      product<G>(taps.data(), n, from, steps, above->depths_out(), to, apart);
+    else
+      product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, to, apart);
+  }
+
+  // The gradient of a position's synaptic input as the matrix unit reads it: for the layer below, and for the weights.
+  void split_gradient(int chunk, int y, int x, int n, int from) {
+    const float *g = place(chunk, y, x);
+    if (l) {
+      const size_t depth = size_t(a.depths_out()) * DEPTH;
+      Half *to = work.parts[l].get() + size_t(y * wide + x) * NEARLY * STEPS * depth + chunk * W;
+      for (int t = from; t < steps; t++)
+        for (int i = 0; i < G; i++)
+          split_row<NEARLY>(load(g + t * W + i * GROUP), to + t * depth + i * GROUP, STEPS * depth);
+    }
+    if (!spread) return;
+    Half *to = scratch.turned.get() + size_t(n) * NEARLY * G * TILE;
+    auto at = [&](int t, int i) { return t >= from && t < steps ? load(g + t * W + i * GROUP) : splat(0.f); };
+    for (int t = 0; t < STEPS; t += 2)
+      for (int i = 0; i < G; i++) split_pair<NEARLY, G>(at(t, i), at(t + 1, i), to + i * TILE + t * GROUP);
+  }
+
+  // Adds up the weights' gradients of one chunk on the matrix unit, for a tile's positions of a row that is spread.
+  void add_spread(float *weight, size_t apart) {
+    const Spread &s = scratch.spread;
+    const snn_layer &is = a.is;
+    for (int tap = 0; tap < a.taps; tap++) {
+      const int ky = tap / is.kernel[1], kx = tap % is.kernel[1];
+      const int iy = y0 * is.stride[0] - is.padding[0] + ky * is.dilation[0];
+      if (iy < 0 || iy >= is.in_h) continue;
+      for (int d = 0; d < s.depths; d++) {
+        const auto each = [&](auto f) {
+          each_position([&](int, int x, int n, int) {
+            const int ix = x * is.stride[1] - is.padding[1] + kx * is.dilation[1];
+            if (ix >= 0 && ix < is.in_w) f(n, s.at(ky, ix, d));
+          });
+        };
+        int any = NEITHER;
+        each([&](int, size_t block) { any |= s.channels[block]; });
+        if (!any) continue;
+        float *at = weight + (size_t(tap) * a.in_stride + d * DEPTH) * GROUP;
+        Sums<G>::get(Halves(any), at, apart, GROUP);
+        each([&](int n, size_t block) {
+          Sums<G>::template add<1, NEARLY>(Halves(s.channels[block]), s.by_channel.get() + block * STEPS * DEPTH, DEPTH, 0,
+                                           scratch.turned.get() + size_t(n) * NEARLY * G * TILE);
+        });
+        Sums<G>::put(Halves(any), at, apart, GROUP);
+      }
+    }
   }
 
   // Rows' lists of the tiles of a band, whatever the chunk.
@@ -316,6 +381,7 @@ class BackwardBlock {
   void weights(int chunk, int tile) {
     const size_t apart = size_t(a.rows + PADDING) * GROUP;
     float *weight = scratch.weight[l].get() + chunk * G * apart;
+    if (MATRIX && spread) return add_spread(weight, apart);
     if (VALUED || scratch.by_row[tile].few) {
       // One group at a time, whose weights stay in the first-level cache.
       for (int i = 0; i < G; i++)
@@ -349,7 +415,8 @@ class BackwardBlock {
   const int32_t *needed;
   const Slope slope;
   const Tiles down, across;  // of the filter, which puts rows and columns together
-  std::vector<Tap> taps;
+  std::vector<std::conditional_t<MATRIX, TapParts, Tap>> taps;
+  bool spread = false;
   int y0 = 0, y1 = 0, x0 = 0, x1 = 0;  // the tile at work
   const Patches *lists[FILTER_SIDE] = {};
 };
@@ -382,6 +449,7 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
   if (clip_by_clip(run.clips, n)) {
     parallel(n, [&](int thread, int threads) {
       NoDenormals quick;
+      MatrixUnit unit;
       Work work = make_work(run, true);
       for (int clip : run.shares[thread]) {
         for (int block = run.blocks - 1; block >= 0; block--)
@@ -396,8 +464,9 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
         for (int l = layers - 1; l >= 0; l--)
           parallel(n, [&](int thread, int threads) {
             NoDenormals quick;
-            backward_layer(run, l, clip, block, share_of(bands_of(run.layers[l], l + 1 < layers ? &run.layers[l + 1] : nullptr), thread, threads), given, work,
-                           scratch[thread]);
+            MatrixUnit unit;
+            const int bands = bands_of(run.layers[l], l + 1 < layers ? &run.layers[l + 1] : nullptr);
+            backward_layer(run, l, clip, block, share_of(bands, thread, threads), given, work, scratch[thread]);
           });
     }
   }

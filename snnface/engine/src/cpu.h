@@ -1,20 +1,40 @@
-// Instruction sets as levels: 0 portable, 1 AVX2, 2 AVX-512. setup.py holds the compiler's flags of each.
+// Instruction sets as levels: 0 portable, 1 AVX2, 2 AVX-512, 3 AMX beside it. setup.py holds the compiler's flags of each.
 #pragma once
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace snn {
 
 // The level that this file is compiled for.
 inline int compiled_level() {
-#if defined(__AVX512VBMI2__)
+#if defined(__AMX_BF16__)
+  return 3;
+#elif defined(__AVX512VBMI2__)
   return 2;
 #elif defined(__AVX2__)
   return 1;
 #else
   return 0;
+#endif
+}
+
+// Whether the processor has a matrix unit for bfloat16 and the system lets this process use it: it must be asked, since
+// each thread's state grows by the unit's 8 KB.
+inline bool has_amx() {
+#if defined(__x86_64__) && defined(__linux__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  const unsigned wanted = 1u << 22 | 1u << 24;  // AMX-BF16, AMX-TILE
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & wanted) != wanted) return false;
+  const long ask_for_state = 0x1023, tiles = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, ask_for_state, tiles) == 0;
+#else
+  return false;
 #endif
 }
 
@@ -32,7 +52,7 @@ inline int cpu_level() {
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
                       __builtin_cpu_supports("avx512vpopcntdq");
-  return avx512 ? 2 : 1;
+  return !avx512 ? 1 : has_amx() ? 3 : 2;
 #else
   return 0;
 #endif

@@ -5,13 +5,14 @@
 //   weight     [chunk][row][width]; row = (ky·kW + kx)·in_stride + channel of the source; PADDING rows of zeros follow
 //   across     [row][out_stride]: the same unchunked, what one source sends to all channels of an output
 //   down       [chunk of the source][ky·kW + kx][out channel][width of the source]: the way back of the gradient
+//   …_parts    [chunk][ky·kW + kx] of the two, split for the matrix unit, where there is one
 //   spikes     Word [position][STEPS][words]: a block of steps of one position lies together
 //   states     [chunk][position][width]
 // A dense layer is a convolution whose kernel is as large as its input; groups are weights of zero in between.
 #pragma once
 #include <algorithm>
 
-#include "memory.h"
+#include "matrix.h"
 #include "pool.h"
 #include "simd.h"
 
@@ -48,12 +49,16 @@ struct Layer {
   bool current;                       // whether a synaptic current outlives its step, or may learn to
   bool restless;                      // whether a neuron spikes without input
   Buffer<float> weight, across, down, filter;
+  Buffer<Half> weight_parts, down_parts;  // of `weight` and `down` in the matrix unit's order, tap by tap (matrix.h)
   Buffer<float> alpha, beta, threshold;  // [out_stride]; padding never spikes
 
   int positions() const { return is.out_h * is.out_w; }
   int words() const { return out_stride / GROUP; }
   size_t chunk_weights() const { return size_t(rows + PADDING) * width; }
   float *chunk_weight(int chunk) const { return weight.get() + chunk * chunk_weights(); }
+  // The matrix unit's blocks of source channels, and of the channels of a position on the way back.
+  int depths_in() const { return depths(in_stride); }
+  int depths_out() const { return depths(out_stride); }
 };
 
 // Outputs along one axis that read input i, and through which tap: f(output, tap).
@@ -63,6 +68,15 @@ SNN_INLINE void readers(int i, int taps, int stride, int padding, int dilation, 
     const int at = i + padding - k * dilation;
     if (at >= 0 && at % stride == 0 && at / stride < outputs) f(at / stride, k);
   }
+}
+
+// f(output position, tap) for every output that reads input (y, x).
+template <class F>
+SNN_INLINE void each_reader(const snn_layer &l, int y, int x, F f) {
+  readers(y, l.kernel[0], l.stride[0], l.padding[0], l.dilation[0], l.out_h, [&](int oy, int ky) {
+    readers(x, l.kernel[1], l.stride[1], l.padding[1], l.dilation[1], l.out_w,
+            [&](int ox, int kx) { f(size_t(oy) * l.out_w + ox, size_t(ky) * l.kernel[1] + kx); });
+  });
 }
 
 // Calls f(source y, source x, ky·kW + kx) for every input position that output (y, x) reads.

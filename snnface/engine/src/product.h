@@ -11,6 +11,12 @@ struct Tap {
   const float *across;  // [source channel of the chunk][out_stride]
 };
 
+// The same for the matrix unit.
+struct TapParts {
+  const Half *g;     // [part][STEPS][depths of out channels]
+  const Half *down;  // of Layer::down_parts
+};
+
 namespace detail {
 
 // Where `start` and `more` are given, they are added.
@@ -63,6 +69,19 @@ template <int G>
 inline void product(const Tap *taps, int n, int from, int to, int channels, int stride, const float *start,
                     const float *more, float *out, int out_stride) {
   detail::tiles<detail::TILE_ROWS<G>, G>(taps, n, from, to, channels, stride, start, more, out, out_stride);
+}
+
+// The same on the matrix unit; other steps of the block may be written too.
+template <int G>
+inline void product(const TapParts *taps, int n, int from, int to, int depths, float *out, int out_stride) {
+  const Halves rows = halves(from, to);
+  const size_t stride = size_t(depths) * DEPTH;
+  Sums<G>::zero();
+  for (int q = 0; q < n; q++)
+    for (int d = 0; d < depths; d++)
+      Sums<G>::template add<NEARLY, NEARLY>(rows, taps[q].g + d * DEPTH, stride, STEPS * stride,
+                                            taps[q].down + d * NEARLY * G * TILE);
+  Sums<G>::put(rows, out, GROUP, out_stride);
 }
 
 namespace detail {

@@ -31,6 +31,7 @@ typedef float vfloat __attribute__((vector_size(LANES * 4)));
 typedef float vfloat_any __attribute__((vector_size(LANES * 4), aligned(4)));
 typedef int32_t vint __attribute__((vector_size(LANES * 4)));
 typedef int32_t vint_any __attribute__((vector_size(LANES * 4), aligned(4)));
+typedef uint32_t vuint __attribute__((vector_size(LANES * 4)));
 
 struct Group {
   vfloat part[PARTS];
@@ -190,6 +191,15 @@ SNN_INLINE void transpose(const Word *spikes, uint32_t *out) {
   std::memset(out, 0, GROUP * sizeof(uint32_t));
   for (int t = 0; t < 32; t++)
     for (unsigned rest = spikes[t]; rest; rest &= rest - 1) out[__builtin_ctz(rest)] |= 1u << t;
+#endif
+}
+
+// Writes 1 for every set bit and 0 for the others, as bfloat16.
+SNN_INLINE void ones(uint32_t bits, uint16_t *out) {
+#if defined(__AVX512BW__)
+  _mm512_storeu_si512(out, _mm512_maskz_set1_epi16(bits, 0x3f80));
+#else
+  for (int i = 0; i < 32; i++) out[i] = bits >> i & 1 ? 0x3f80 : 0;
 #endif
 }
 
