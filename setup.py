@@ -28,7 +28,7 @@ AVX2 = "-mavx2 -mfma -mf16c -mbmi -mbmi2 -mpopcnt"
 AVX512 = "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512vbmi2 -mavx512vpopcntdq"
 WIDE = f"{AVX2} {AVX512} -mprefer-vector-width=512"
 # What snnface/engine/src/cpu.h looks for in the processor.
-LEVELS = {"avx2": AVX2, "avx512": WIDE, "amx": f"{WIDE} -mamx-tile -mamx-bf16"}
+LEVELS = {"avx2": AVX2, "avx512": WIDE, "amx": f"{WIDE} -mavx512bf16 -mamx-tile -mamx-bf16"}
 if platform.machine().lower() not in ("x86_64", "amd64"):
     LEVELS = {}
 

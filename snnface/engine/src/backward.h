@@ -10,24 +10,21 @@ namespace snn {
 // Single products are worth it where fewer than one in so many neurons is near its threshold.
 constexpr int SPARSE_BELOW = 2;
 
-// What the gradients of the spikes of position (y, x) are made from: `taps` of the layer above that read it.
+// Gradients of the spikes of position (y, x): `taps` of the layer above, layer l, that read it.
 inline int taps_of(const Layer &above, const Work &work, int l, int chunk, int width, int y, int x, Tap *taps) {
   int n = 0;
   each_reader(above.is, y, x, [&](size_t position, size_t tap) {
-    taps[n++] = {work.gradient[l].get() + position * STEPS * above.out_stride,
-                 above.down.get() + (chunk * above.taps + tap) * above.out_stride * width,
-                 above.across.size()
-                     ? above.across.get() + (tap * above.in_stride + size_t(chunk) * width) * above.out_stride
-                     : nullptr};
-  });
-  return n;
-}
-inline int taps_of(const Layer &above, const Work &work, int l, int chunk, int width, int y, int x, TapParts *taps) {
-  int n = 0;
-  const size_t depth = size_t(above.depths_out()) * DEPTH;
-  each_reader(above.is, y, x, [&](size_t position, size_t tap) {
-    taps[n++] = {work.parts[l].get() + position * NEARLY * STEPS * depth,
-                 above.down_parts.get() + (chunk * above.taps + tap) * NEARLY * depth * width};
+    Tap &to = taps[n++];
+    const size_t block = size_t(chunk) * above.taps + tap, parts = 2 * above.parts_stride();
+    if (above.in_parts()) {
+      to.left = work.parts[l].get() + position * STEPS * parts;
+      to.right = above.down_parts.get() + block * parts * width;
+      return;
+    }
+    to.g = work.gradient[l].get() + position * STEPS * above.out_stride;
+    to.down = above.down.get() + block * above.out_stride * width;
+    if (above.across.size())
+      to.across = above.across.get() + (tap * above.in_stride + size_t(chunk) * width) * above.out_stride;
   });
   return n;
 }
@@ -107,7 +104,7 @@ class BackwardBlock {
         high(a.is.out_h),
         wide(a.is.out_w),
         positions(a.positions()),
-        stride(l && !MATRIX ? a.out_stride : W),
+        stride(l && !a.in_parts() ? a.out_stride : W),
         tiled(a.band > 1),
         side(tiled ? FILTER_SIDE : TILE_POSITIONS),
         needed(kept.needed.get() + size_t(clip) * positions),
@@ -121,18 +118,17 @@ class BackwardBlock {
     for (int band = share.band; band < bands; band += share.bands) {
       const int top = tiled ? down.begin(down.first + band) : band;
       y0 = std::max(0, top), y1 = std::min(high, top + a.band);
-      // The matrix unit takes one row at a time.
-      spread = spread_row<VALUED>(run, l, clip, block, y0, true, scratch.spread);
+      find_lists();
       const int tiles = tiled ? across.count : (wide + side - 1) / side;
-      if (!spread) find_lists(), list_by_row(tiles);
+      list_by_row(tiles);
       for (int chunk = share.chunk; chunk < a.chunks; chunk += share.chunks) {
         Chunk c(*this, chunk);
         for (int i = 0; i < tiles; i++) {
           const int left = tile_at(i);
           const bool filled = tiled && filter(chunk, top, left, down.first + band, across.first + i);
-          each_position([&](int y, int x, int n, int from) {
+          each_position([&](int y, int x, int, int from) {
             neurons(c, y, x, filled);
-            if (MATRIX) split_gradient(chunk, y, x, n, from);
+            if (a.in_parts()) split_gradient(chunk, y, x, from);
           });
           weights(chunk, i);
         }
@@ -183,7 +179,7 @@ class BackwardBlock {
 
   // The gradient of a position: of its spikes at first, then of its synaptic input, which the layer below reads.
   float *place(int chunk, int y, int x) const {
-    if (l && !MATRIX) return work.gradient[l].get() + size_t(y * wide + x) * STEPS * stride + chunk * W;
+    if (l && !a.in_parts()) return work.gradient[l].get() + size_t(y * wide + x) * STEPS * stride + chunk * W;
     return scratch.gradient.get() + ((y - y0) * (x1 - x0) + x - x0) * STEPS * W;
   }
 
@@ -232,12 +228,10 @@ class BackwardBlock {
       const Group vs = fresh ? splat(0.f) : load(run.state(kept.v, l, clip, block) + at);
       store(u0 + i * GROUP, us), store(u + i * GROUP, us), store(v0 + i * GROUP, vs), store(v + i * GROUP, vs);
     }
-    const int from = from_of(y, x);
-    int near = 0;
-    with_input<G, VALUED>(a, spread ? nullptr : lists[y - y0], scratch, c.chunk, y, x, from, steps, [&](const auto &input) {
-      near = forward_position<G, CURRENT>(c.neurons, input, from, steps, fresh, u, v, notes);
-    });
-    return near;
+    const Patches &patches = *lists[y - y0];
+    return forward_position<G, VALUED, CURRENT>(c.neurons, a.chunk_weight(c.chunk), patches.of(x),
+                                                rows_of<VALUED>(patches).get(), patches.value.get(), from_of(y, x),
+                                                steps, fresh, u, v, notes);
   }
 
   void neurons(Chunk &c, int y, int x, bool filled) {
@@ -284,9 +278,8 @@ class BackwardBlock {
       near = again(c, y, x, state, notes);
     }
     float *packed = scratch.packed.get(), *dense = scratch.membrane.get();
-    if (!near) n = 0;
-    if (n && !MATRIX && near * SPARSE_BELOW < (steps - from) * W) {
-      if constexpr (!MATRIX) products<G>(taps.data(), n, from, steps, bits, above->out_stride, packed);
+    if (n && near * SPARSE_BELOW < (steps - from) * W) {
+      products<G>(taps.data(), n, from, steps, bits, above->out_stride, packed);
     } else if (n) {
       dense_product(n, from, dense, W);
       float *to = packed;
@@ -299,58 +292,21 @@ class BackwardBlock {
                      a.words(), place(c.chunk, y, x), stride, work.gu[l].get() + state, work.after[l].get() + state);
   }
 
-  // The gradients of a position's spikes, from n taps; steps `apart`.
+  // The gradients of all spikes of a position, from n taps; steps `apart`.
   void dense_product(int n, int from, float *to, int apart) {
     if constexpr (MATRIX)
-      product<G>(taps.data(), n, from, steps, above->depths_out(), to, apart);
-    else
-      product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, to, apart);
+      if (above->in_parts()) return product_of_parts<G>(taps.data(), n, from, steps, above->parts_stride(), to, apart);
+    product<G>(taps.data(), n, from, steps, above->is.out_c, above->out_stride, nullptr, nullptr, to, apart);
   }
 
-  // The gradient of a position's synaptic input as the matrix unit reads it: for the layer below, and for the weights.
-  void split_gradient(int chunk, int y, int x, int n, int from) {
+  // The gradient of a position's synaptic input as the layer below reads it.
+  void split_gradient(int chunk, int y, int x, int from) {
     const float *g = place(chunk, y, x);
-    if (l) {
-      const size_t depth = size_t(a.depths_out()) * DEPTH;
-      Half *to = work.parts[l].get() + size_t(y * wide + x) * NEARLY * STEPS * depth + chunk * W;
-      for (int t = from; t < steps; t++)
-        for (int i = 0; i < G; i++)
-          split_row<NEARLY>(load(g + t * W + i * GROUP), to + t * depth + i * GROUP, STEPS * depth);
-    }
-    if (!spread) return;
-    Half *to = scratch.turned.get() + size_t(n) * NEARLY * G * TILE;
-    auto at = [&](int t, int i) { return t >= from && t < steps ? load(g + t * W + i * GROUP) : splat(0.f); };
-    for (int t = 0; t < STEPS; t += 2)
-      for (int i = 0; i < G; i++) split_pair<NEARLY, G>(at(t, i), at(t + 1, i), to + i * TILE + t * GROUP);
-  }
-
-  // Adds up the weights' gradients of one chunk on the matrix unit, for a tile's positions of a row that is spread.
-  void add_spread(float *weight, size_t apart) {
-    const Spread &s = scratch.spread;
-    const snn_layer &is = a.is;
-    for (int tap = 0; tap < a.taps; tap++) {
-      const int ky = tap / is.kernel[1], kx = tap % is.kernel[1];
-      const int iy = y0 * is.stride[0] - is.padding[0] + ky * is.dilation[0];
-      if (iy < 0 || iy >= is.in_h) continue;
-      for (int d = 0; d < s.depths; d++) {
-        const auto each = [&](auto f) {
-          each_position([&](int, int x, int n, int) {
-            const int ix = x * is.stride[1] - is.padding[1] + kx * is.dilation[1];
-            if (ix >= 0 && ix < is.in_w) f(n, s.at(ky, ix, d));
-          });
-        };
-        int any = NEITHER;
-        each([&](int, size_t block) { any |= s.channels[block]; });
-        if (!any) continue;
-        float *at = weight + (size_t(tap) * a.in_stride + d * DEPTH) * GROUP;
-        Sums<G>::get(Halves(any), at, apart, GROUP);
-        each([&](int n, size_t block) {
-          Sums<G>::template add<1, NEARLY>(Halves(s.channels[block]), s.by_channel.get() + block * STEPS * DEPTH, DEPTH, 0,
-                                           scratch.turned.get() + size_t(n) * NEARLY * G * TILE);
-        });
-        Sums<G>::put(Halves(any), at, apart, GROUP);
-      }
-    }
+    const size_t parts_stride = a.parts_stride();
+    Half *to = work.parts[l].get() + size_t(y * wide + x) * STEPS * 2 * parts_stride + chunk * W;
+    for (int t = from; t < steps; t++)
+      for (int i = 0; i < G; i++)
+        split_left(load(g + t * W + i * GROUP), to + t * parts_stride + i * GROUP, STEPS * parts_stride);
   }
 
   // Rows' lists of the tiles of a band, whatever the chunk.
@@ -381,7 +337,6 @@ class BackwardBlock {
   void weights(int chunk, int tile) {
     const size_t apart = size_t(a.rows + PADDING) * GROUP;
     float *weight = scratch.weight[l].get() + chunk * G * apart;
-    if (MATRIX && spread) return add_spread(weight, apart);
     if (VALUED || scratch.by_row[tile].few) {
       // One group at a time, whose weights stay in the first-level cache.
       for (int i = 0; i < G; i++)
@@ -415,8 +370,7 @@ class BackwardBlock {
   const int32_t *needed;
   const Slope slope;
   const Tiles down, across;  // of the filter, which puts rows and columns together
-  std::vector<std::conditional_t<MATRIX, TapParts, Tap>> taps;
-  bool spread = false;
+  std::vector<Tap> taps;
   int y0 = 0, y1 = 0, x0 = 0, x1 = 0;  // the tile at work
   const Patches *lists[FILTER_SIDE] = {};
 };

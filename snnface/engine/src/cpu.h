@@ -24,13 +24,14 @@ inline int compiled_level() {
 #endif
 }
 
-// Whether the processor has a matrix unit for bfloat16 and the system lets this process use it: it must be asked, since
-// each thread's state grows by the unit's 8 KB.
+// Whether the processor has a matrix unit and vectors for bfloat16, and the system lets this process use the unit: it
+// must be asked, since each thread's state grows by 8 KB.
 inline bool has_amx() {
 #if defined(__x86_64__) && defined(__linux__)
   unsigned a = 0, b = 0, c = 0, d = 0;
-  const unsigned wanted = 1u << 22 | 1u << 24;  // AMX-BF16, AMX-TILE
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & wanted) != wanted) return false;
+  const unsigned amx = 1u << 22 | 1u << 24, avx512_bf16 = 1u << 5;  // AMX-BF16 and AMX-TILE
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & amx) != amx) return false;
+  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & avx512_bf16)) return false;
   const long ask_for_state = 0x1023, tiles = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
   return syscall(SYS_arch_prctl, ask_for_state, tiles) == 0;
 #else

@@ -5,10 +5,10 @@
 namespace snn {
 
 // Keeps what a row has left in `scratch`, where there is room.
-inline void keep_row(Run &run, int l, int clip, int block, int y, bool listed, bool near, const Scratch &scratch) {
+inline void keep_row(Run &run, int l, int clip, int block, int y, bool near, const Scratch &scratch) {
   Kept &kept = run.kept[l];
   const size_t row = run.row(l, clip, block, y);
-  if (listed && run.take(scratch.patches[0].bytes())) kept.lists[row] = scratch.patches[0].copy(*scratch.arena);
+  if (run.take(scratch.patches[0].bytes())) kept.lists[row] = scratch.patches[0].copy(*scratch.arena);
   if (near && run.take(scratch.near.bytes())) kept.near[row] = scratch.near.copy(*scratch.arena);
 }
 
@@ -23,8 +23,7 @@ void forward_rows(Run &run, int l, int clip, int block, Share share, Work &work,
   const bool keeps = run.keeps && share.whole_rows(), notes_near = keeps && compact(a.is) && run.left > 0;
   if (notes_near) near.grow(a.chunks, wide, G);
   for (int y = share.band; y < a.is.out_h; y += share.bands) {
-    const bool listed = !spread_row<VALUED>(run, l, clip, block, y, false, scratch.spread);
-    if (listed) list_row(run, l, clip, block, y, scratch.sources, scratch.patches[0]);
+    list_row(run, l, clip, block, y, scratch.sources, scratch.patches[0]);
     near.used = 0;
     for (int chunk = share.chunk; chunk < a.chunks; chunk += share.chunks) {
       const Neurons<G> neurons(a, chunk);
@@ -45,10 +44,9 @@ void forward_rows(Run &run, int l, int clip, int block, Share share, Work &work,
           notes.near = near.bits.get() + i * STEPS * G;
           notes.distance = near.distance.get() + near.used;
         }
-        with_input<G, VALUED>(a, listed ? &patches : nullptr, scratch, chunk, y, x, from, steps, [&](const auto &input) {
-          near.used += forward_position<G, CURRENT>(neurons, input, from, steps, fresh,
-                                                    CURRENT ? work.u[l].get() + at : nullptr, work.v[l].get() + at, notes);
-        });
+        near.used += forward_position<G, VALUED, CURRENT>(
+            neurons, a.chunk_weight(chunk), patches.of(x), rows_of<VALUED>(patches).get(), patches.value.get(), from,
+            steps, fresh, CURRENT ? work.u[l].get() + at : nullptr, work.v[l].get() + at, notes);
         if (!a.is.spiking)
           for (int t = from; t < steps; t++)
             for (int c = chunk * a.width; c < std::min((chunk + 1) * a.width, a.is.out_c); c++)
@@ -61,7 +59,7 @@ void forward_rows(Run &run, int l, int clip, int block, Share share, Work &work,
       }
     }
     if (notes_near) near.first[near.places] = uint32_t(near.used);
-    if (keeps) keep_row(run, l, clip, block, y, listed, notes_near, scratch);
+    if (keeps) keep_row(run, l, clip, block, y, notes_near, scratch);
   }
 }
 
@@ -98,7 +96,6 @@ inline void forward(Run &run) {
   if (clip_by_clip(run.clips, n)) {
     parallel(n, [&](int thread, int threads) {
       NoDenormals quick;
-      MatrixUnit unit;
       std::vector<Scratch> scratch;
       scratch.push_back(make_scratch(run, false));
       scratch[0].arena = &run.arenas[thread];
@@ -127,7 +124,6 @@ inline void forward(Run &run) {
       for (int l = 0; l < layers; l++)
         parallel(n, [&](int thread, int threads) {
           NoDenormals quick;
-          MatrixUnit unit;
           forward_layer(run, l, clip, block, share_of(run.layers[l].is.out_h, thread, threads), work, scratch[thread]);
         });
     }

@@ -5,7 +5,7 @@
 //   weight     [chunk][row][width]; row = (ky·kW + kx)·in_stride + channel of the source; PADDING rows of zeros follow
 //   across     [row][out_stride]: the same unchunked, what one source sends to all channels of an output
 //   down       [chunk of the source][ky·kW + kx][out channel][width of the source]: the way back of the gradient
-//   …_parts    [chunk][ky·kW + kx] of the two, split for the matrix unit, where there is one
+//   down_parts the same for the matrix unit: of each chunk and tap a right side (matrix.h)
 //   spikes     Word [position][STEPS][words]: a block of steps of one position lies together
 //   states     [chunk][position][width]
 // A dense layer is a convolution whose kernel is as large as its input; groups are weights of zero in between.
@@ -49,16 +49,16 @@ struct Layer {
   bool current;                       // whether a synaptic current outlives its step, or may learn to
   bool restless;                      // whether a neuron spikes without input
   Buffer<float> weight, across, down, filter;
-  Buffer<Half> weight_parts, down_parts;  // of `weight` and `down` in the matrix unit's order, tap by tap (matrix.h)
+  Buffer<Half> down_parts;
   Buffer<float> alpha, beta, threshold;  // [out_stride]; padding never spikes
 
   int positions() const { return is.out_h * is.out_w; }
   int words() const { return out_stride / GROUP; }
   size_t chunk_weights() const { return size_t(rows + PADDING) * width; }
+  // Whether the matrix unit computes what this layer sends back, from gradients in parts: numbers of a position's step.
+  bool in_parts() const { return down_parts.size() > 0; }
+  size_t parts_stride() const { return size_t(depths(out_stride)) * DEPTH; }
   float *chunk_weight(int chunk) const { return weight.get() + chunk * chunk_weights(); }
-  // The matrix unit's blocks of source channels, and of the channels of a position on the way back.
-  int depths_in() const { return depths(in_stride); }
-  int depths_out() const { return depths(out_stride); }
 };
 
 // Outputs along one axis that read input i, and through which tap: f(output, tap).

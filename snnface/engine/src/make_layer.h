@@ -7,18 +7,18 @@ namespace snn {
 // Whether the way back of a layer needs no more of its neurons than those near their threshold.
 inline bool compact(const snn_layer &is) { return is.spiking && is.surrogate == TRIANGLE && !is.learn; }
 
-// What the matrix unit reads in place of the floats: of each chunk and tap, rows [rows][width].
-template <int P>
-inline Buffer<Half> split_taps(const float *from, int chunks, size_t apart, int taps, int rows, int width, int threads) {
-  const size_t size = size_t(depths(rows)) * P * width / GROUP * TILE;
-  Buffer<Half> to(size_t(chunks) * taps * size, false);
+// Puts the weights of the way back in parts, for the matrix unit; chunks and width of the source.
+inline void split_down(Layer &l, int chunks, int width, int threads) {
+  const size_t tap = size_t(l.out_stride) * width, size = 2 * l.parts_stride() * width;
+  l.down_parts = Buffer<Half>(chunks * l.taps * size, false);
   parallel(threads, [&](int thread, int n) {
-    for (int i = thread; i < chunks * taps; i += n) {
-      const float *at = from + i / taps * apart + size_t(i % taps) * rows * width;
-      width == GROUP ? split_rows<P, 1>(at, rows, to.get() + i * size) : split_rows<P, 2>(at, rows, to.get() + i * size);
+    for (int i = thread; i < chunks * l.taps; i += n) {
+      const float *from = l.down.get() + i * tap;
+      Half *to = l.down_parts.get() + i * size;
+      width == GROUP ? split_right<1>(from, l.out_stride, to) : split_right<2>(from, l.out_stride, to);
     }
   });
-  return to;
+  l.down = {};
 }
 
 // `before`: the layer whose spikes this one takes; nullptr for the first, which takes events.
@@ -35,11 +35,11 @@ inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients
   l.rows = l.taps * l.in_stride;
   l.valued = !before || l.rows + PADDING > UINT16_MAX;
   l.weight = Buffer<float>(l.chunks * l.chunk_weights());
-  const bool back = gradients && before, single = back && !MATRIX && compact(before->is);
+  const bool back = gradients && before, single = back && compact(before->is), parts = MATRIX && back && !single;
   if (back) l.down = Buffer<float>(size_t(l.rows) * l.out_stride);
   if (single) l.across = Buffer<float>(size_t(l.rows) * l.out_stride);
   const size_t tap = size_t(l.out_stride) * (before ? before->width : 0);
-  if (back && !single && !MATRIX && filters(is)) l.filter = Buffer<float>(before->chunks * 16 * tap, false);
+  if (back && !single && !parts && filters(is)) l.filter = Buffer<float>(before->chunks * 16 * tap, false);
   parallel(threads, [&](int thread, int n) {
     const int width = back ? before->width : 1;
     each_block(l, thread, n, [&](const WeightBlock &b, float *tile) {
@@ -67,15 +67,7 @@ inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients
   if (l.filter.size())
     for (int chunk = 0; chunk < before->chunks; chunk++)
       filter_weights(l.down.get() + chunk * l.taps * tap, tap, l.filter.get() + chunk * 16 * tap);
-  if (MATRIX && !l.valued)
-    l.weight_parts =
-        split_taps<WHOLE>(l.weight.get(), l.chunks, l.chunk_weights(), l.taps, l.in_stride, l.width, threads);
-  if (MATRIX && back) {
-    const size_t apart = l.taps * tap;
-    l.down_parts =
-        split_taps<NEARLY>(l.down.get(), before->chunks, apart, l.taps, l.out_stride, before->width, threads);
-    l.down = {};
-  }
+  if (parts) split_down(l, before->chunks, before->width, threads);
   l.band = 1;
   l.alpha = Buffer<float>(l.out_stride), l.beta = Buffer<float>(l.out_stride);
   l.threshold = Buffer<float>(l.out_stride);

@@ -19,43 +19,26 @@ struct Neurons {
   }
 };
 
-// The synaptic input of a step: the sum of the listed rows of weights; in four parts, so that additions do not wait for
-// one another.
+// Sum of the listed rows of weights; in four parts, so that additions do not wait for one another.
 template <int G, bool VALUED>
-struct Listed {
-  const float *weight;
-  const uint32_t *first;
-  const Row<VALUED> *row;
-  const float *value;
-
-  SNN_INLINE void operator()(int t, Group *sum) const {
-    constexpr int W = G * GROUP;
-    Group a[4][G];
-    for (int q = 0; q < 4; q++)
-      for (int g = 0; g < G; g++) a[q][g] = splat(0.f);
-    for (uint32_t i = first[t]; i < first[t + 1]; i += 4)
-      for (int q = 0; q < 4; q++) {
-        const float *w = weight + size_t(row[i + q]) * W;
-        for (int g = 0; g < G; g++) {
-          if constexpr (VALUED)
-            a[q][g] = multiply_add(splat(value[i + q]), load(w + g * GROUP), a[q][g]);
-          else
-            a[q][g] = a[q][g] + load(w + g * GROUP);
-        }
+SNN_INLINE void gather(const float *weight, const Row<VALUED> *row, const float *value, uint32_t begin, uint32_t end,
+                       Group *sum) {
+  constexpr int W = G * GROUP;
+  Group a[4][G];
+  for (int q = 0; q < 4; q++)
+    for (int g = 0; g < G; g++) a[q][g] = splat(0.f);
+  for (uint32_t i = begin; i < end; i += 4)
+    for (int q = 0; q < 4; q++) {
+      const float *w = weight + size_t(row[i + q]) * W;
+      for (int g = 0; g < G; g++) {
+        if constexpr (VALUED)
+          a[q][g] = multiply_add(splat(value[i + q]), load(w + g * GROUP), a[q][g]);
+        else
+          a[q][g] = a[q][g] + load(w + g * GROUP);
       }
-    for (int g = 0; g < G; g++) sum[g] = (a[0][g] + a[1][g]) + (a[2][g] + a[3][g]);
-  }
-};
-
-// The same where the matrix unit has summed: [STEPS][G groups].
-template <int G>
-struct Summed {
-  const float *sums;
-
-  SNN_INLINE void operator()(int t, Group *sum) const {
-    for (int g = 0; g < G; g++) sum[g] = load(sums + (t * G + g) * GROUP);
-  }
-};
+    }
+  for (int g = 0; g < G; g++) sum[g] = (a[0][g] + a[1][g]) + (a[2][g] + a[3][g]);
+}
 
 // What a run of neurons writes down besides, where not null.
 struct Notes {
@@ -68,10 +51,11 @@ struct Notes {
   float *distance = nullptr;  // v − θ of those, by step and channel
 };
 
-// Runs steps from … to of a block, of which `input(step, groups)` is the synaptic input. Reads (unless `fresh`: silent till now) and writes the states u (nullptr without
+// Runs steps from … to of a block. Reads (unless `fresh`: silent till now) and writes the states u (nullptr without
 // currents) and v, one chunk wide. Returns how many distances were written.
-template <int G, bool CURRENT, class Input>
-SNN_INLINE int forward_position(const Neurons<G> &n, const Input &input, int from, int to, bool fresh, float *u, float *v,
+template <int G, bool VALUED, bool CURRENT>
+SNN_INLINE int forward_position(const Neurons<G> &n, const float *weight, const uint32_t *first, const Row<VALUED> *row,
+                                const float *value, int from, int to, bool fresh, float *u, float *v,
                                 const Notes &notes) {
   constexpr int W = G * GROUP;
   Group us[G], vs[G];
@@ -83,7 +67,7 @@ SNN_INLINE int forward_position(const Neurons<G> &n, const Input &input, int fro
   float *distance = notes.distance;
   for (int t = from; t < to; t++) {
     Group x[G];
-    input(t, x);
+    gather<G, VALUED>(weight, row, value, first[t], first[t + 1], x);
     for (int g = 0; g < G; g++) {
       us[g] = CURRENT ? multiply_add(n.alpha[g], us[g], x[g]) : x[g];
       const Group m = multiply_add(n.beta[g], vs[g], us[g]);

@@ -4,17 +4,13 @@
 
 namespace snn {
 
-// One tap of the layer above: its gradients `g` [steps][out_stride] and its weights.
+// One tap of the layer above: its gradients `g` [steps][out_stride] and its weights; or both in parts.
 struct Tap {
-  const float *g;
-  const float *down;    // [out channel][width] of the source's chunk
-  const float *across;  // [source channel of the chunk][out_stride]
-};
-
-// The same for the matrix unit.
-struct TapParts {
-  const Half *g;     // [part][STEPS][depths of out channels]
-  const Half *down;  // of Layer::down_parts
+  const float *g = nullptr;
+  const float *down = nullptr;    // [out channel][width] of the source's chunk
+  const float *across = nullptr;  // [source channel of the chunk][out_stride]
+  const Half *left = nullptr;     // [part][STEPS][parts_stride]
+  const Half *right = nullptr;    // of the source's chunk
 };
 
 namespace detail {
@@ -71,17 +67,31 @@ inline void product(const Tap *taps, int n, int from, int to, int channels, int 
   detail::tiles<detail::TILE_ROWS<G>, G>(taps, n, from, to, channels, stride, start, more, out, out_stride);
 }
 
-// The same on the matrix unit; other steps of the block may be written too.
+namespace detail {
+
+template <int G, int ROWS>
+SNN_INLINE void product_of_parts(const Tap *taps, int n, size_t parts_stride, float *out, int out_stride) {
+  using S = Sums<G, ROWS>;
+  S::zero();
+  for (int q = 0; q < n; q++) {
+    const Half *right = taps[q].right;
+    for (size_t k = 0; k < parts_stride; k += DEPTH, right += 2 * G * TILE)
+      S::add(taps[q].left + k, parts_stride, STEPS * parts_stride, right);
+  }
+  S::put(out, out_stride);
+}
+
+}  // namespace detail
+
+// The same from parts, on the matrix unit; other steps of the block may be written too.
 template <int G>
-inline void product(const TapParts *taps, int n, int from, int to, int depths, float *out, int out_stride) {
-  const Halves rows = halves(from, to);
-  const size_t stride = size_t(depths) * DEPTH;
-  Sums<G>::zero();
-  for (int q = 0; q < n; q++)
-    for (int d = 0; d < depths; d++)
-      Sums<G>::template add<NEARLY, NEARLY>(rows, taps[q].g + d * DEPTH, stride, STEPS * stride,
-                                            taps[q].down + d * NEARLY * G * TILE);
-  Sums<G>::put(rows, out, GROUP, out_stride);
+inline void product_of_parts(const Tap *taps, int n, int from, int to, size_t parts_stride, float *out, int out_stride) {
+  if (to <= 16)
+    detail::product_of_parts<G, LOW>(taps, n, parts_stride, out, out_stride);
+  else if (from >= 16)
+    detail::product_of_parts<G, HIGH>(taps, n, parts_stride, out, out_stride);
+  else
+    detail::product_of_parts<G, BOTH>(taps, n, parts_stride, out, out_stride);
 }
 
 namespace detail {

@@ -12,7 +12,6 @@
 #include "make_layer.h"
 #include "pool.h"
 #include "position.h"
-#include "spread.h"
 
 namespace snn {
 
@@ -90,10 +89,8 @@ struct Scratch {
   Patches patches[FILTER_SIDE];
   Near near;
   Filter filter;
-  Spread spread;               // of the row at work, where the matrix unit takes it
-  Buffer<float> input, membrane, current, states, packed;
-  Buffer<float> gradient;      // of a tile that no layer reads, [position][STEPS][width]
-  Buffer<Half> turned;         // the same by pairs of steps, [position][NEARLY][groups of a chunk][TILE]
+  Buffer<float> membrane, current, states, packed;
+  Buffer<float> gradient;      // of a tile whose layer has no other place for it, [position][STEPS][width]
   Buffer<float> tile;          // of a tile's chunk, side by side, [position][STEPS][width], then NOTHING
   SpikeTimes times;
   std::vector<ByRow> by_row;   // of a band's tiles
@@ -106,7 +103,7 @@ struct Scratch {
 struct Work {
   std::vector<Buffer<float>> u, v;     // like Kept
   std::vector<Buffer<float>> gradient; // [position][STEPS][out_stride] of this block's synaptic input …
-  std::vector<Buffer<Half>> parts;     // … or for the matrix unit [position][NEARLY][STEPS][depths · DEPTH]
+  std::vector<Buffer<Half>> parts;     // … or [position][part][STEPS][parts_stride]
   std::vector<Buffer<float>> gu, after;
 };
 
@@ -169,28 +166,6 @@ inline void list_row(const Run &run, int l, int clip, int block, int y, Sources 
            : list_spikes<false>(a, spikes, needed, y, begin, steps, sources, to);
 }
 
-// Makes a row ready for the matrix unit, where there is one and enough to do for it; else lists are needed.
-template <bool VALUED>
-inline bool spread_row(const Run &run, int l, int clip, int block, int y, bool turned, Spread &to) {
-  if (!MATRIX || VALUED) return false;
-  const Word *spikes = run.spikes(l - 1, clip, block);
-  if (!Spread::worth(run.layers[l], spikes, y)) return false;
-  to.of(run.layers[l], spikes, y, turned);
-  return true;
-}
-
-// f(input) with the synaptic input of one output's chunk, from lists or (nullptr) from the row that is spread.
-template <int G, bool VALUED, class F>
-SNN_INLINE void with_input(const Layer &a, const Patches *patches, Scratch &scratch, int chunk, int y, int x, int from,
-                           int to, F f) {
-  if constexpr (MATRIX && !VALUED)
-    if (!patches) {
-      sum_spikes<G>(a, scratch.spread, chunk, y, x, from, to, scratch.input.get());
-      return f(Summed<G>{scratch.input.get()});
-    }
-  f(Listed<G, VALUED>{a.chunk_weight(chunk), patches->of(x), rows_of<VALUED>(*patches).get(), patches->value.get()});
-}
-
 // f(G, VALUED, CURRENT) as types of a layer, chosen once.
 template <class F>
 inline void by_kind(const Layer &l, F f) {
@@ -209,12 +184,10 @@ inline Scratch make_scratch(const Run &run, bool gradients) {
   Scratch s;
   const size_t widest = 2 * GROUP;
   s.membrane = Buffer<float>(STEPS * widest), s.current = Buffer<float>(STEPS * widest);
-  s.input = Buffer<float>(MATRIX ? STEPS * widest : 0);
   s.states = Buffer<float>(4 * widest), s.packed = Buffer<float>(STEPS * widest);
   if (gradients) {
     s.gradient = Buffer<float>(TILE_POSITIONS * STEPS * widest);
     s.tile = Buffer<float>((TILE_POSITIONS * STEPS + 1) * widest);
-    s.turned = Buffer<Half>(MATRIX ? TILE_POSITIONS * NEARLY * 2 * TILE : 0);
   }
   for (const Layer &l : run.layers) {
     if (!gradients) s.counts.emplace_back(size_t(l.out_stride));
@@ -234,8 +207,8 @@ inline Work make_work(const Run &run, bool gradients) {
     } else {
       w.gu.emplace_back(n), w.after.emplace_back(n);
       const size_t read = l ? size_t(a.positions()) * STEPS : 0;
-      w.gradient.emplace_back(MATRIX ? 0 : read * a.out_stride);
-      w.parts.emplace_back(MATRIX ? read * NEARLY * a.depths_out() * DEPTH : 0);
+      w.gradient.emplace_back(a.in_parts() ? 0 : read * a.out_stride);
+      w.parts.emplace_back(a.in_parts() ? 2 * read * a.parts_stride() : 0);
     }
   }
   return w;

@@ -37,6 +37,14 @@ struct Group {
   vfloat part[PARTS];
 };
 
+// Sixteen bfloat16, a float's first 16 bits.
+using Half = uint16_t;
+typedef Half vhalf __attribute__((vector_size(LANES * 2)));
+typedef Half vhalf_any __attribute__((vector_size(LANES * 2), aligned(2)));
+struct HalfGroup {
+  vhalf part[PARTS];
+};
+
 SNN_INLINE Group load(const float *p) {
   Group r;
   for (int i = 0; i < PARTS; i++) r.part[i] = *(const vfloat_any *)(p + LANES * i);
@@ -44,6 +52,15 @@ SNN_INLINE Group load(const float *p) {
 }
 SNN_INLINE void store(float *p, Group a) {
   for (int i = 0; i < PARTS; i++) *(vfloat_any *)(p + LANES * i) = a.part[i];
+}
+SNN_INLINE void store(Half *p, HalfGroup a) {
+  for (int i = 0; i < PARTS; i++) *(vhalf_any *)(p + LANES * i) = a.part[i];
+}
+// a0, b0, a1, b1, …
+SNN_INLINE void store_pairs(Half *p, HalfGroup a, HalfGroup b) {
+  for (int i = 0; i < PARTS; i++)
+    *(vint_any *)(p + 2 * LANES * i) =
+        (vint)(__builtin_convertvector(b.part[i], vuint) << 16 | __builtin_convertvector(a.part[i], vuint));
 }
 SNN_INLINE Group splat(float x) {
   Group r;
@@ -77,6 +94,21 @@ SNN_INLINE Group multiply_add(Group a, Group b, Group c) {
 SNN_INLINE Group absolute(Group a) {
   for (int i = 0; i < PARTS; i++) a.part[i] = (vfloat)((vint)a.part[i] & ((vint){} + 0x7fffffff));
   return a;
+}
+
+// The nearest bfloat16; `a` keeps the rest.
+SNN_INLINE HalfGroup take_half(Group &a) {
+  HalfGroup r;
+  for (int i = 0; i < PARTS; i++) {
+#if defined(__AVX512BF16__)
+    r.part[i] = (vhalf)_mm512_cvtneps_pbh((__m512)a.part[i]);
+#else
+    const vuint bits = (vuint)a.part[i];
+    r.part[i] = __builtin_convertvector((bits + 0x7fff + (bits >> 16 & 1)) >> 16, vhalf);
+#endif
+    a.part[i] -= (vfloat)(__builtin_convertvector(r.part[i], vuint) << 16);
+  }
+  return r;
 }
 
 // 1/a to the last bit or two of a float, for a > 0; no less than 1e-37.
@@ -191,15 +223,6 @@ SNN_INLINE void transpose(const Word *spikes, uint32_t *out) {
   std::memset(out, 0, GROUP * sizeof(uint32_t));
   for (int t = 0; t < 32; t++)
     for (unsigned rest = spikes[t]; rest; rest &= rest - 1) out[__builtin_ctz(rest)] |= 1u << t;
-#endif
-}
-
-// Writes 1 for every set bit and 0 for the others, as bfloat16.
-SNN_INLINE void ones(uint32_t bits, uint16_t *out) {
-#if defined(__AVX512BW__)
-  _mm512_storeu_si512(out, _mm512_maskz_set1_epi16(bits, 0x3f80));
-#else
-  for (int i = 0; i < 32; i++) out[i] = bits >> i & 1 ? 0x3f80 : 0;
 #endif
 }
 
