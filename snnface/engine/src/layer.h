@@ -56,7 +56,7 @@ struct Layer {
   int words() const { return out_stride / GROUP; }
   size_t chunk_weights() const { return size_t(rows + PADDING) * width; }
   // Whether the matrix unit computes what this layer sends back, from gradients in parts: numbers of a position's step.
-  bool in_parts() const { return down_parts.size() > 0; }
+  bool in_parts() const { return MATRIX && down_parts.size() > 0; }
   size_t parts_stride() const { return size_t(depths(out_stride)) * DEPTH; }
   float *chunk_weight(int chunk) const { return weight.get() + chunk * chunk_weights(); }
 };
