@@ -61,9 +61,9 @@ def _picture(name: str, answer: dict[str, Any], out: Path) -> Path | None:
 def _section(name: str, answer: dict[str, Any], picture: Path | None) -> str:
     machine = answer["machine"]
     parts = [f"## {_TITLES.get(name) or 'Sweep: ' + name.removeprefix('sweep-')}"]
-    parts.append(
-        f"{machine['processor']}, {machine['cores']} cores, threads: {machine['threads']}, torch {machine['torch']}."
-    )
+    engine = f", engine {machine['engine']}" if "engine" in machine else ""
+    where = f"{machine['processor']}, {machine['cores']} cores, threads: {machine['threads']}"
+    parts.append(f"{where}, torch {machine['torch']}{engine}.")
     if picture is not None:
         parts.append(f"![{name}]({picture.name})")
     if name.startswith("sweep-"):

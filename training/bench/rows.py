@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
+from snnface.engine.library import level
 from snnface.training.bench import cuda
 from snnface.training.bench.implementation import SHOWN_STEPS, Implementation
 from snnface.training.bench.turns import Outcome
@@ -28,6 +29,7 @@ def machine(threads: int, device: str = "cpu") -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "engine": level(),
     }
     return host | cuda.machine() if device == "cuda" else host
 
