@@ -74,9 +74,7 @@ def programs(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
     source, folder = NATIVE / request.param, tmp_path_factory.mktemp("driver")
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         yield {
-            (sanitiser, level): threads.submit(
-                compiled, source, folder / f"{i}", sanitiser, FLAGS.get(level, "")
-            )
+            (sanitiser, level): threads.submit(compiled, source, folder / f"{i}", sanitiser, FLAGS.get(level, ""))
             for i, (sanitiser, level) in enumerate(KINDS)
         }
 
