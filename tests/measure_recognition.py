@@ -2,12 +2,12 @@
 
     NEW="--tasks au --clips 480 --identities 20 --first-identity 100000 --seconds 1.2 --split 0,0,1"
     ICT="--face ict:ict_facekit_light.npz"
-    snnface synth ict.h5 --clips 1200 --identities 200 --seconds 1.2 --tasks au --seed 14 $ICT
+    snnface synth ict.h5 --clips 3600 --identities 900 --seconds 1.2 --tasks au --seed 14 $ICT
     snnface synth own_test.h5 $NEW --seed 11
     snnface synth ict_test.h5 $NEW --seed 12 $ICT
     ALSO="--test own_test.h5 ict_test.h5 --without 23 25 26 43 --without 51 52 53 54 55 56"
     python tests/measure_recognition.py out/results/standard/train.h5 $ALSO --epochs 5 --seed 3
-    python tests/measure_recognition.py ict.h5 $ALSO
+    python tests/measure_recognition.py ict.h5 $ALSO --epochs 8
 
 ``snnface teach`` learns from the training people of a data set and classifies the test people of the others, among
 the actions that both have. Prints a line of JSON for each: ``clips``, ``classes``, ``top1``, and ``per_class``, the
