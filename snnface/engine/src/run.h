@@ -197,18 +197,19 @@ inline Scratch make_scratch(const Run &run, bool gradients) {
   return s;
 }
 
+// Nothing in it is read before it is written, but for the padding of parts.
 inline Work make_work(const Run &run, bool gradients) {
   Work w;
   for (size_t l = 0; l < run.layers.size(); l++) {
     const Layer &a = run.layers[l];
     const size_t n = run.state_size(int(l));
     if (!gradients) {
-      w.u.emplace_back(a.current ? n : 0), w.v.emplace_back(n);
+      w.u.emplace_back(a.current ? n : 0, false), w.v.emplace_back(n, false);
     } else {
-      w.gu.emplace_back(n), w.after.emplace_back(n);
+      w.gu.emplace_back(n, false), w.after.emplace_back(n, false);
       const size_t read = l ? size_t(a.positions()) * STEPS : 0;
-      w.gradient.emplace_back(a.in_parts() ? 0 : read * a.out_stride);
-      w.parts.emplace_back(a.in_parts() ? 2 * read * a.parts_stride() : 0);
+      w.gradient.emplace_back(a.in_parts() ? 0 : read * a.out_stride, false);
+      w.parts.emplace_back(a.in_parts() ? 2 * read * a.parts_stride() : 0, a.parts_stride() != size_t(a.out_stride));
     }
   }
   return w;
