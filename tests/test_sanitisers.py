@@ -28,7 +28,7 @@ HIGHEST = next((name for name in reversed(library.available()) if name != "amx")
 #: on threads of our own.
 EMULATED = "emulated"
 KINDS = [("address,undefined", EMULATED), ("address,undefined", HIGHEST), ("thread", HIGHEST)]
-FLAGS = {**BUILD.LEVELS, EMULATED: f'-DSNN_TILES="{NATIVE / "emulated_tiles.h"}"'}
+FLAGS = {**BUILD.LEVELS, EMULATED: '-DSNN_TILES="emulated_tiles.h"'}
 # Most of the time goes into compiling: no optimisation, no copies of kernels in their callers (`always_inline`), and
 # of -g the line numbers that a report shows.
 OPTIONS = "-std=c++17 -O0 -g1 -w -pthread -Dalways_inline=unused -fno-sanitize-recover=all -ffp-contract=off"
@@ -39,7 +39,8 @@ def compiled(source: Path, program: Path, sanitiser: str, flags: str = "") -> Pa
     command, last = BUILD.compiler()
     options = f"{OPTIONS} -fsanitize={sanitiser} {flags}"
     include = ROOT / "snnface" / "engine" / "src"
-    subprocess.run([*command, *options.split(), f"-I{include}", source, "-o", program, *last], check=True)
+    paths = (f"-I{include}", f"-I{NATIVE}")
+    subprocess.run([*command, *options.split(), *paths, source, "-o", program, *last], check=True)
     return program
 
 
