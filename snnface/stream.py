@@ -81,6 +81,7 @@ class Stream:
         self.network, self.dtype = network, dtype
         self.input_shape, self.step_us, self.heads = network.input_shape, network.step_us, network.heads
         self._shapes = [layer.shape_out for layer in network.layers]
+        self._spiking = [i for i, layer in enumerate(network.layers) if layer.spiking]
         engine = library() if dtype is np.float32 else None
         self._weights = None if engine is None else streams.float_weights(engine, network)
         self.reset()
@@ -123,8 +124,8 @@ class Stream:
         """
         feed(self._state, events, self._step, self.step_us, self.input_shape)
         self._step += 1
-        counts = [int(n) for n, layer in zip(self._state.counts, self.network.layers, strict=True) if layer.spiking]
-        return Tick(read_heads(self._state.readout, self.heads, self._step), counts)
+        counts = self._state.counts.tolist()
+        return Tick(read_heads(self._state.readout, self.heads, self._step), [counts[i] for i in self._spiking])
 
 
 class _State(Protocol):

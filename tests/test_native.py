@@ -383,7 +383,7 @@ def test_memory_grows_by_spikes_and_states_alone(level: str) -> None:
 
     for steps, blocks in ((1, 1), (32, 1), (33, 2), (2_500, 79)):
         spikes = clips * positions * channels * blocks * 32 // 8
-        starts = len(plans) * clips * positions * 4  # from which step on a position matters
+        starts = len(plans) * clips * (2 * positions + 1) * 4  # from which step on positions matter; how many before
         assert kept(steps, learned=False) == spikes + starts
         needed = spikes + starts + clips * positions * states * (blocks - 1) * 4
         assert needed < kept(steps, learned=True) <= needed + KEEP

@@ -10,18 +10,20 @@ namespace snn {
 // Single products are worth it where fewer than one in so many neurons is near its threshold.
 constexpr int SPARSE_BELOW = 2;
 
-// Gradients of the spikes of position (y, x): `taps` of the layer above, layer l, that read it.
-inline int taps_of(const Layer &above, const Work &work, int l, int chunk, int width, int y, int x, Tap *taps) {
+// Gradients of the spikes of position (y, x): `taps` of the layer above, layer l, that read it; `before` of its clip.
+inline int taps_of(const Layer &above, const Work &work, int l, const int32_t *before, int chunk, int width, int y, int x,
+                   Tap *taps) {
   int n = 0;
   each_reader(above.is, y, x, [&](size_t position, size_t tap) {
     Tap &to = taps[n++];
     const size_t block = size_t(chunk) * above.taps + tap, parts = 2 * above.parts_stride();
+    const size_t at = size_t(before[position]) * STEPS;
     if (above.in_parts()) {
-      to.left = work.parts[l].get() + position * STEPS * parts;
+      to.left = work.parts[l].get() + at * parts;
       to.right = above.down_parts.get() + block * parts * width;
       return;
     }
-    to.g = work.gradient[l].get() + position * STEPS * above.out_stride;
+    to.g = work.gradient[l].get() + at * above.out_stride;
     to.down = above.down.get() + block * above.out_stride * width;
     if (above.across.size())
       to.across = above.across.get() + (tap * above.in_stride + size_t(chunk) * width) * above.out_stride;
@@ -107,7 +109,8 @@ class BackwardBlock {
         stride(l && !a.in_parts() ? a.out_stride : W),
         tiled(a.band > 1),
         side(tiled ? FILTER_SIDE : TILE_POSITIONS),
-        needed(kept.needed.get() + size_t(clip) * positions),
+        needed(run.needed(l, clip)),
+        before(run.before(l, clip, 0)),
         slope{splat(a.is.slope)},
         down(tiled ? above->is.padding[0] : 0, high),
         across(tiled ? above->is.padding[1] : 0, wide),
@@ -161,6 +164,8 @@ class BackwardBlock {
     }
   };
 
+  // Number of a position among those of its row that are ever needed.
+  int number(int y, int x) const { return before[y * wide + x] - before[y * wide]; }
   int from_of(int y, int x) const { return std::max(0, needed[y * wide + x] - begin); }
 
   // Columns of a band's tile; returns where it begins, maybe outside the image.
@@ -179,7 +184,7 @@ class BackwardBlock {
 
   // The gradient of a position: of its spikes at first, then of its synaptic input, which the layer below reads.
   float *place(int chunk, int y, int x) const {
-    if (l && !a.in_parts()) return work.gradient[l].get() + size_t(y * wide + x) * STEPS * stride + chunk * W;
+    if (l && !a.in_parts()) return work.gradient[l].get() + size_t(before[y * wide + x]) * STEPS * stride + chunk * W;
     return scratch.gradient.get() + ((y - y0) * (x1 - x0) + x - x0) * STEPS * W;
   }
 
@@ -208,9 +213,10 @@ class BackwardBlock {
     for (int i = 0; i < 3; i++)
       for (int j = 0; j < 3; j++) {
         const int y = 2 * tile_y + i, x = 2 * tile_x + j;
-        const bool inside = y >= 0 && y < above->is.out_h && x >= 0 && x < above->is.out_w;
-        const size_t at = size_t(y * above->is.out_w + x) * STEPS * above->out_stride;
-        outputs[i][j] = inside ? work.gradient[l + 1].get() + at : nullptr;
+        outputs[i][j] = nullptr;
+        if (y < 0 || y >= above->is.out_h || x < 0 || x >= above->is.out_w) continue;
+        const int32_t *at = run.before(l + 1, clip, y) + x;
+        if (at[1] > at[0]) outputs[i][j] = work.gradient[l + 1].get() + size_t(*at) * STEPS * above->out_stride;
       }
     filtered<G>(outputs, above->filter.get() + size_t(chunk) * 16 * above->out_stride * W, above->is.out_c,
                 above->out_stride, first, steps, to, stride, scratch.filter);
@@ -229,14 +235,16 @@ class BackwardBlock {
       store(u0 + i * GROUP, us), store(u + i * GROUP, us), store(v0 + i * GROUP, vs), store(v + i * GROUP, vs);
     }
     const Patches &patches = *lists[y - y0];
-    return forward_position<G, VALUED, CURRENT>(c.neurons, a.chunk_weight(c.chunk), patches.of(x),
+    return forward_position<G, VALUED, CURRENT>(c.neurons, a.chunk_weight(c.chunk), patches.of(number(y, x)),
                                                 rows_of<VALUED>(patches).get(), patches.value.get(), from_of(y, x),
                                                 steps, fresh, u, v, notes);
   }
 
   void neurons(Chunk &c, int y, int x, bool filled) {
     const size_t state = (size_t(c.chunk) * positions + y * wide + x) * W;
-    const int n = above && !filled ? taps_of(*above, work, l + 1, c.chunk, W, y, x, taps.data()) : 0;
+    const int n = above && !filled
+                      ? taps_of(*above, work, l + 1, run.before(l + 1, clip, 0), c.chunk, W, y, x, taps.data())
+                      : 0;
     if constexpr (std::is_same_v<Slope, OnlyNear>)
       near_neurons(c, y, x, state, n);
     else
@@ -267,7 +275,7 @@ class BackwardBlock {
     const float *distance;
     int near;
     if (known.first.size()) {
-      const size_t i = size_t(c.chunk) * wide + x;
+      const size_t i = size_t(c.chunk) * number(y, wide) + number(y, x);
       bits = known.bits.get() + i * STEPS * G, distance = known.distance.get() + known.first[i];
       near = int(known.first[i + 1] - known.first[i]);
     } else {
@@ -303,7 +311,7 @@ class BackwardBlock {
   void split_gradient(int chunk, int y, int x, int from) {
     const float *g = place(chunk, y, x);
     const size_t parts_stride = a.parts_stride();
-    Half *to = work.parts[l].get() + size_t(y * wide + x) * STEPS * 2 * parts_stride + chunk * W;
+    Half *to = work.parts[l].get() + size_t(before[y * wide + x]) * STEPS * 2 * parts_stride + chunk * W;
     for (int t = from; t < steps; t++)
       for (int i = 0; i < G; i++)
         split_left(load(g + t * W + i * GROUP), to + t * parts_stride + i * GROUP, STEPS * parts_stride);
@@ -318,7 +326,7 @@ class BackwardBlock {
       tile_at(i);
       size_t total = 0;
       each_position([&](int y, int x, int, int from) {
-        const uint32_t *first = lists[y - y0]->of(x);
+        const uint32_t *first = lists[y - y0]->of(number(y, x));
         total += first[steps] - first[from];
       });
       ByRow &by_row = scratch.by_row[i];
@@ -328,7 +336,8 @@ class BackwardBlock {
         times = &scratch.times;
         const int top = y0 * a.is.stride[0] - a.is.padding[0];
         const int bottom = (y1 - 1) * a.is.stride[0] - a.is.padding[0] + (a.is.kernel[0] - 1) * a.is.dilation[0];
-        times->of(a, run.spikes(l - 1, clip, block), std::max(0, top), std::min(a.is.in_h, bottom + 1), steps);
+        times->of(a, run.spikes(l - 1, clip, block), run.needed(l - 1, clip), std::max(0, top),
+                  std::min(a.is.in_h, bottom + 1), steps, begin + steps);
       }
       by_row.list(a, *times, total, [&](auto f) { each_position(f); });
     }
@@ -342,8 +351,8 @@ class BackwardBlock {
       for (int i = 0; i < G; i++)
         each_position([&](int y, int x, int, int from) {
           const Patches &patches = *lists[y - y0];
-          scatter<VALUED>(place(chunk, y, x) + i * GROUP, stride, patches.of(x), rows_of<VALUED>(patches).get(),
-                          patches.value.get(), from, steps, weight + i * apart);
+          scatter<VALUED>(place(chunk, y, x) + i * GROUP, stride, patches.of(number(y, x)),
+                          rows_of<VALUED>(patches).get(), patches.value.get(), from, steps, weight + i * apart);
         });
     } else {
       float *to = scratch.tile.get();
@@ -367,7 +376,7 @@ class BackwardBlock {
   const int l, clip, block, steps, begin, high, wide, positions, stride;
   const bool tiled;
   const int side;  // of a tile
-  const int32_t *needed;
+  const int32_t *needed, *before;
   const Slope slope;
   const Tiles down, across;  // of the filter, which puts rows and columns together
   std::vector<Tap> taps;

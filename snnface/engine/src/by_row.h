@@ -20,17 +20,24 @@ struct SpikeTimes {
   int y0 = 0, y1 = 0;
   Buffer<uint32_t> steps;
 
-  void of(const Layer &l, const Word *spikes, int from, int to, int block_steps) {
+  // `needed`: from which step on a source may spike; the block ends at step `end`.
+  void of(const Layer &l, const Word *spikes, const int32_t *needed, int from, int to, int block_steps, int end) {
     y0 = from, y1 = to;
+    needed += y0 * l.is.in_w;
     const size_t positions = size_t(std::max(0, y1 - y0)) * l.is.in_w;
     steps.grow(positions * l.in_stride);
     const Word *at = spikes + size_t(y0) * l.is.in_w * STEPS * l.words_in;
-    for (size_t p = 0; p < positions; p++, at += STEPS * l.words_in)
+    for (size_t p = 0; p < positions; p++, at += STEPS * l.words_in) {
+      if (needed[p] >= end) {
+        std::fill_n(&steps[p * l.in_stride], l.in_stride, 0);
+        continue;
+      }
       for (int w = 0; w < l.words_in; w++) {
         Word one[STEPS] = {};
         for (int t = 0; t < block_steps; t++) one[t] = at[t * l.words_in + w];
         transpose(one, &steps[p * l.in_stride + w * GROUP]);
       }
+    }
   }
   const uint32_t *at(const Layer &l, int y, int x) const {
     return steps.get() + (size_t(y - y0) * l.is.in_w + x) * l.in_stride;

@@ -16,14 +16,16 @@ template <int G, bool VALUED, bool CURRENT>
 void forward_rows(Run &run, int l, int clip, int block, Share share, Work &work, Scratch &scratch) {
   const Layer &a = run.layers[l];
   const int wide = a.is.out_w, positions = a.positions(), steps = run.block_steps(block), begin = block * STEPS;
-  const int32_t *needed = run.kept[l].needed.get() + size_t(clip) * positions;
+  const int32_t *needed = run.needed(l, clip);
   const Patches &patches = scratch.patches[0];
   Near &near = scratch.near;
   Word *spikes = run.spikes(l, clip, block);
   const bool keeps = run.keeps && share.whole_rows(), notes_near = keeps && compact(a.is) && run.left > 0;
-  if (notes_near) near.grow(a.chunks, wide, G);
   for (int y = share.band; y < a.is.out_h; y += share.bands) {
+    const int32_t *before = run.before(l, clip, y);
+    const int row = before[wide] - before[0];
     list_row(run, l, clip, block, y, scratch.sources, scratch.patches[0]);
+    if (notes_near) near.grow(a.chunks, row, G);
     near.used = 0;
     for (int chunk = share.chunk; chunk < a.chunks; chunk += share.chunks) {
       const Neurons<G> neurons(a, chunk);
@@ -31,7 +33,9 @@ void forward_rows(Run &run, int l, int clip, int block, Share share, Work &work,
       for (int g = 0; g < G; g++) counts[g] = splat(0.f);
       for (int x = 0; x < wide; x++) {
         const int p = y * wide + x, from = std::max(0, needed[p] - begin);
-        const size_t i = size_t(chunk) * wide + x;
+        if (needed[p] == run.steps) continue;
+        const int n = before[x] - before[0];
+        const size_t i = size_t(chunk) * row + n;
         if (notes_near) near.first[i] = uint32_t(near.used), near.distance.grow(near.used + STEPS * G * GROUP);
         if (from >= steps) continue;
         const bool fresh = block == 0 || needed[p] >= begin;
@@ -45,7 +49,7 @@ void forward_rows(Run &run, int l, int clip, int block, Share share, Work &work,
           notes.distance = near.distance.get() + near.used;
         }
         near.used += forward_position<G, VALUED, CURRENT>(
-            neurons, a.chunk_weight(chunk), patches.of(x), rows_of<VALUED>(patches).get(), patches.value.get(), from,
+            neurons, a.chunk_weight(chunk), patches.of(n), rows_of<VALUED>(patches).get(), patches.value.get(), from,
             steps, fresh, CURRENT ? work.u[l].get() + at : nullptr, work.v[l].get() + at, notes);
         if (!a.is.spiking)
           for (int t = from; t < steps; t++)

@@ -11,8 +11,8 @@ namespace snn {
 template <bool VALUED>
 using Row = std::conditional_t<VALUED, uint32_t, uint16_t>;
 
-// Rows of output x at step t: first[x·(STEPS + 1) + t] … first[… + t + 1], padded to fours with rows of zeros. They
-// stand in `row`, or in `wide` with a `value` each where the layer is valued.
+// Rows of an output at step t: first[n·(STEPS + 1) + t] … first[… + t + 1], padded to fours with rows of zeros, where n
+// counts the outputs that are ever needed. They stand in `row`, or in `wide` with a `value` each where the layer is valued.
 struct Patches {
   Buffer<uint32_t> first, wide;
   Buffer<uint16_t> row;
@@ -20,7 +20,7 @@ struct Patches {
   size_t lists = 0, used = 0;  // entries of `first`, and of what is in use of the others
   bool valued = false;
 
-  const uint32_t *of(int x) const { return first.get() + size_t(x) * (STEPS + 1); }
+  const uint32_t *of(int n) const { return first.get() + size_t(n) * (STEPS + 1); }
   size_t bytes() const { return lists * 4 + used * (valued ? 8 : 2); }
   Patches copy(Arena &to) const {
     const size_t plain = valued ? 0 : used, all = valued ? used : 0;
@@ -48,13 +48,13 @@ struct Sources {
 };
 
 // From the spikes of the layer before, of one block of `steps` steps that begins at `begin`; only from the steps on at
-// which the outputs of this row are `needed`.
+// which the outputs of this row are `needed`; `before` is the row's in Kept.
 template <bool VALUED>
-inline void list_spikes(const Layer &l, const Word *spikes, const int32_t *needed, int y, int begin, int steps,
-                        Sources &sources_of, Patches &to) {
+inline void list_spikes(const Layer &l, const Word *spikes, const int32_t *needed, const int32_t *before, int y,
+                        int begin, int steps, Sources &sources_of, Patches &to) {
   const int words = l.words_in, wide = l.is.out_w;
   Buffer<Row<VALUED>> &row = rows_of<VALUED>(to);
-  to.begin(wide, VALUED);
+  to.begin(before[wide] - before[0], VALUED);
   sources_of.spikes.grow(l.taps), sources_of.row.grow(l.taps);
   const Word **source = sources_of.spikes.get();
   uint32_t *base = sources_of.row.get();
@@ -66,7 +66,7 @@ inline void list_spikes(const Layer &l, const Word *spikes, const int32_t *neede
       source[n] = spikes + size_t(iy * l.is.in_w + ix) * STEPS * words;
       base[n++] = uint32_t(tap * l.in_stride);
     });
-    uint32_t *first = to.first.get() + size_t(x) * (STEPS + 1);
+    uint32_t *first = to.first.get() + size_t(before[x] - before[0]) * (STEPS + 1);
     for (int t = from; t < steps; t++) {
       first[t] = uint32_t(to.used);
       row.grow(to.used + size_t(l.rows) + 2 * GROUP + PADDING);
@@ -89,19 +89,20 @@ inline void list_spikes(const Layer &l, const Word *spikes, const int32_t *neede
   }
 }
 
-// From the cells of a clip; the block's steps are begin … begin + steps of `total`.
-inline void list_cells(const Layer &l, const Cells &cells, int y, int begin, int steps, int total, Buffer<uint32_t> &count,
-                       Patches &to) {
+// From the cells of a clip; the block's steps are begin … begin + steps of `total`; `before` is the row's in Kept.
+inline void list_cells(const Layer &l, const Cells &cells, const int32_t *before, int y, int begin, int steps, int total,
+                       Buffer<uint32_t> &count, Patches &to) {
   const snn_layer &is = l.is;
-  const int wide = is.out_w, channels = is.in_c;
-  to.begin(wide, true);
+  const int wide = is.out_w, channels = is.in_c, outputs = before[wide] - before[0];
+  to.begin(outputs, true);
+  if (!outputs) return;
   count.grow(to.lists);
   // Of each column: the outputs that read it, and the first row of weights that it goes through.
   std::vector<uint32_t> begins{0};
   std::vector<std::pair<uint32_t, uint32_t>> read;
   for (int x = 0; x < is.in_w; x++) {
     readers(x, is.kernel[1], is.stride[1], is.padding[1], is.dilation[1], wide, [&](int ox, int kx) {
-      read.emplace_back(ox * (STEPS + 1), kx * channels);
+      read.emplace_back((before[ox] - before[0]) * (STEPS + 1), kx * channels);
     });
     begins.push_back(uint32_t(read.size()));
   }
@@ -120,12 +121,12 @@ inline void list_cells(const Layer &l, const Cells &cells, int y, int begin, int
   std::memset(count.get(), 0, to.lists * sizeof(uint32_t));
   each([&](size_t list, uint32_t, float) { count[list]++; });
   uint32_t used = 0;
-  for (int x = 0; x < wide; x++)
+  for (int n = 0; n < outputs; n++)
     for (int t = 0; t <= steps; t++) {
-      const size_t list = size_t(x) * (STEPS + 1) + t;
-      const uint32_t n = t < steps ? (count[list] + PADDING) / (PADDING + 1) * (PADDING + 1) : 0;
+      const size_t list = size_t(n) * (STEPS + 1) + t;
+      const uint32_t size = t < steps ? (count[list] + PADDING) / (PADDING + 1) * (PADDING + 1) : 0;
       to.first[list] = used, count[list] = used;
-      used += n;
+      used += size;
     }
   to.used = used;
   to.wide.grow(used), to.value.grow(used);

@@ -18,15 +18,15 @@ namespace snn {
 // Bytes a run for what could be computed again.
 inline std::atomic<int64_t> keep{int64_t(128) << 20};
 
-// The neurons of one image row that are within reach of their threshold.
+// The neurons of one image row that are within reach of their threshold, at its positions that are ever needed.
 struct Near {
-  Buffer<uint32_t> first;  // [chunk][x]: where the distances of its neurons begin, and at the end where the last end
-  Buffer<Word> bits;       // [chunk][x][STEPS][groups of a chunk]
+  Buffer<uint32_t> first;  // [chunk][n]: where the distances of its neurons begin, and at the end where the last end
+  Buffer<Word> bits;       // [chunk][n][STEPS][groups of a chunk]
   Buffer<float> distance;  // v − θ, by step and channel
   size_t places = 0, words = 0, used = 0;
 
-  void grow(size_t chunks, size_t outputs, size_t groups) {
-    places = chunks * outputs, words = places * STEPS * groups;
+  void grow(size_t chunks, size_t positions, size_t groups) {
+    places = chunks * positions, words = places * STEPS * groups;
     first.grow(places + 1), bits.grow(words);
   }
   size_t bytes() const { return (places + 1) * 4 + words * sizeof(Word) + used * 4; }
@@ -39,6 +39,7 @@ struct Kept {
   Buffer<Word> spikes;       // [clip][block][position][STEPS][words]
   Buffer<float> u, v;        // [clip][block − 1][chunk][position][width], from the second block on
   Buffer<int32_t> needed;    // [clip][position]: from this step on a neuron's gradient can matter
+  Buffer<int32_t> before;    // [clip][position + 1]: how many positions before this one are ever needed
   std::vector<Patches> lists;  // [clip][block][y]; empty where they are not kept
   std::vector<Near> near;      // the same
 };
@@ -71,6 +72,19 @@ struct Run {
   float *state(const Buffer<float> &all, int l, int clip, int block) const {
     return all.get() + (size_t(clip) * (blocks - 1) + block - 1) * state_size(l);
   }
+  const int32_t *needed(int l, int clip) const {
+    return kept[l].needed.get() + size_t(clip) * layers[l].positions();
+  }
+  // Of row y, and what the next row begins with.
+  const int32_t *before(int l, int clip, int y) const {
+    return kept[l].before.get() + size_t(clip) * (layers[l].positions() + 1) + size_t(y) * layers[l].is.out_w;
+  }
+  // The most positions of a layer that a clip ever needs.
+  size_t most_needed(int l) const {
+    int32_t most = 0;
+    for (int clip = 0; clip < clips; clip++) most = std::max(most, *before(l, clip, layers[l].is.out_h));
+    return most;
+  }
   size_t row(int l, int clip, int block, int y) const {
     return (size_t(clip) * blocks + block) * layers[l].is.out_h + y;
   }
@@ -102,8 +116,9 @@ struct Scratch {
 // The states of the clip at work, and on the way back what its blocks hand on.
 struct Work {
   std::vector<Buffer<float>> u, v;     // like Kept
-  std::vector<Buffer<float>> gradient; // [position][STEPS][out_stride] of this block's synaptic input …
-  std::vector<Buffer<Half>> parts;     // … or [position][part][STEPS][parts_stride]
+  // Of this block's synaptic input, at the positions that are ever needed.
+  std::vector<Buffer<float>> gradient; // [n][STEPS][out_stride] …
+  std::vector<Buffer<Half>> parts;     // … or [n][part][STEPS][parts_stride]
   std::vector<Buffer<float>> gu, after;
 };
 
@@ -141,8 +156,7 @@ inline void find_needed(Run &run, int clip) {
                 [&](int y, int x, int) { needed[p] = std::min(needed[p], input[size_t(y) * a.is.in_w + x]); });
       }
     } else {
-      const Layer &below = run.layers[l - 1];
-      const int32_t *lower = run.kept[l - 1].needed.get() + size_t(clip) * below.positions();
+      const int32_t *lower = run.needed(int(l) - 1, clip);
       for (int p = 0; p < a.positions(); p++) {
         needed[p] = run.steps;
         sources(a.is, p / a.is.out_w, p % a.is.out_w,
@@ -151,7 +165,10 @@ inline void find_needed(Run &run, int clip) {
     }
     // A threshold learns from silent neurons too.
     if (a.is.learn || a.restless)
-      for (int p = 0; p < a.positions(); p++) needed[p] = 0;
+      std::fill_n(needed, a.positions(), 0);
+    int32_t *before = run.kept[l].before.get() + size_t(clip) * (a.positions() + 1);
+    *before = 0;
+    for (int p = 0; p < a.positions(); p++) before[p + 1] = before[p] + (needed[p] < run.steps);
   }
 }
 
@@ -159,11 +176,12 @@ inline void find_needed(Run &run, int clip) {
 inline void list_row(const Run &run, int l, int clip, int block, int y, Sources &sources, Patches &to) {
   const Layer &a = run.layers[l];
   const int steps = run.block_steps(block), begin = block * STEPS;
-  if (l == 0) return list_cells(a, run.cells[clip], y, begin, steps, run.steps, sources.count, to);
+  const int32_t *before = run.before(l, clip, y);
+  if (l == 0) return list_cells(a, run.cells[clip], before, y, begin, steps, run.steps, sources.count, to);
   const Word *spikes = run.spikes(l - 1, clip, block);
-  const int32_t *needed = run.kept[l].needed.get() + size_t(clip) * a.positions() + y * a.is.out_w;
-  a.valued ? list_spikes<true>(a, spikes, needed, y, begin, steps, sources, to)
-           : list_spikes<false>(a, spikes, needed, y, begin, steps, sources, to);
+  const int32_t *needed = run.needed(l, clip) + y * a.is.out_w;
+  a.valued ? list_spikes<true>(a, spikes, needed, before, y, begin, steps, sources, to)
+           : list_spikes<false>(a, spikes, needed, before, y, begin, steps, sources, to);
 }
 
 // f(G, VALUED, CURRENT) as types of a layer, chosen once.
@@ -207,7 +225,7 @@ inline Work make_work(const Run &run, bool gradients) {
       w.u.emplace_back(a.current ? n : 0, false), w.v.emplace_back(n, false);
     } else {
       w.gu.emplace_back(n, false), w.after.emplace_back(n, false);
-      const size_t read = l ? size_t(a.positions()) * STEPS : 0;
+      const size_t read = l ? run.most_needed(int(l)) * STEPS : 0;
       w.gradient.emplace_back(a.in_parts() ? 0 : read * a.out_stride, false);
       w.parts.emplace_back(a.in_parts() ? 2 * read * a.parts_stride() : 0, a.parts_stride() != size_t(a.out_stride));
     }

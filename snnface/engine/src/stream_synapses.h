@@ -17,10 +17,9 @@ extern "C" struct snn_stream_synapses {
 
 namespace snn {
 
-// Numbers of channels that are copied at once: rarely more are active in one position.
-constexpr int LISTED = 8;
-typedef uint32_t vlist __attribute__((vector_size(LISTED * 4), aligned(4)));
-typedef float vvalues __attribute__((vector_size(LISTED * 4), aligned(4)));
+// Numbers and values of channels that are copied at once: rarely more are active in one position.
+typedef uint32_t vlist __attribute__((vector_size(GROUP * 4), aligned(4)));
+typedef float vvalues __attribute__((vector_size(GROUP * 4), aligned(4)));
 
 // The outputs at which anything arrives in a step; of one of them the rows of weights that do, and what they count where
 // their sources are valued.
@@ -84,7 +83,7 @@ class Synapses {
         *(vlist *)(rows + n + i) = *(const vlist *)(channels + list.first + i) + first;
         if constexpr (VALUED)
           *(vvalues *)(values + n + i) = *(const vvalues *)(worth + list.first + i);
-        i += LISTED;
+        i += GROUP;
       } while (i < list.count);
       n += list.count;
     };

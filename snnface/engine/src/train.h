@@ -37,6 +37,7 @@ inline Run *run_forward(const snn_layer *layers, int count, const Events &events
       kept.lists.resize(blocks * a.is.out_h), kept.near.resize(blocks * a.is.out_h);
     }
     kept.needed = Buffer<int32_t>(size_t(clips) * a.positions(), false);
+    kept.before = Buffer<int32_t>(size_t(clips) * (a.positions() + 1), false);
     run->kept.push_back(std::move(kept));
   }
   const Layer &last = run->layers.back();
@@ -115,7 +116,8 @@ SNN_API int64_t snn_bytes(const void *handle) {
   const snn::Run &run = *(const snn::Run *)handle;
   size_t n = 0;
   for (const snn::Kept &k : run.kept)
-    n += k.spikes.size() * sizeof(snn::Word) + (k.u.size() + k.v.size()) * sizeof(float) + k.needed.size() * 4;
+    n += k.spikes.size() * sizeof(snn::Word) + (k.u.size() + k.v.size()) * sizeof(float) +
+         (k.needed.size() + k.before.size()) * 4;
   return int64_t(n) + run.limit - run.left;
 }
 
