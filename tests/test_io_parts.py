@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,6 +216,26 @@ def test_windows_are_those_of_the_whole(tmp_path: Path) -> None:
         io.window(path, first + 5, first + 900).tolist()
         == rec.events[(rec.t >= first + 5) & (rec.t < first + 900)].tolist()
     )
+
+
+def test_long_windows_are_unpacked_by_several_threads(tmp_path: Path) -> None:
+    """Of two shares; also where the second is broken, where time runs backwards between them, and in a fork."""
+    rec = recording(10 * chunks.CHUNK)
+    path, edge, start, stop = tmp_path / "a.h5", 5 * chunks.CHUNK, int(rec.t[0]), int(rec.t[-1]) + 1
+    io.write(rec, path)
+    with io.Windows(path) as opened:
+        assert opened.window(start, stop).tobytes() == rec.events.tobytes()
+        with multiprocessing.get_context("fork").Pool(1) as fork:
+            assert len(fork.apply(io.window, (path, start, stop))) == len(rec)
+    with h5py.File(path, "r+") as f:
+        f["events/t"][edge:] -= int(rec.t[edge]) - int(rec.t[edge - 1]) + 1
+        f["index_ms"][-1] = len(rec)
+    with pytest.raises(InputError, match=f"time runs backwards at event {edge}"):
+        io.window(path, start, stop)
+    with h5py.File(path, "r+") as f:
+        f["events/x"].id.write_direct_chunk((edge,), b"no deflate")
+    with pytest.raises(InputError, match="events cannot be read"):
+        io.window(path, start, stop)
 
 
 def test_the_index_counts_events_before_each_millisecond(tmp_path: Path) -> None:

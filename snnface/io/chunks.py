@@ -6,11 +6,13 @@ where isal is installed, whose inflate takes half the time of zlib's.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
-from typing import Any
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -30,9 +32,12 @@ _LEVEL = 2
 _PACKED = {"compression": "gzip", "compression_opts": _LEVEL, "shuffle": True}
 _FILTERS = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
 _TYPES = ("<i8", "<u2", "<u2", "u1")
+_SIZES = [np.dtype(t).itemsize for t in _TYPES]
 _BROKEN: tuple[type[Exception], ...] = (OSError, RuntimeError, ValueError, inflater.error)
-#: Threads that pack.
+#: Threads that pack and unpack.
 THREADS = min(4, os.cpu_count() or 1)
+#: Chunks for which a thread of its own is worth starting.
+_SHARE = 4
 
 
 def growing(f: h5py.File, name: str, dtype: str) -> h5py.Dataset:
@@ -60,20 +65,31 @@ def _packed(events: np.ndarray) -> list[bytes]:
     return [zlib.compress(planes[first : first + size].tobytes(), _LEVEL) for first, size in places]
 
 
+class _Chunk(NamedTuple):
+    """One chunk of all columns, as it lies in the file: rows ``low`` ≤ row < ``high`` of those that begin with
+    ``first`` are asked for."""
+
+    first: int
+    low: int
+    high: int
+    packed: list[bytes]
+
+
 class Rows:
     """Rows of columns t, x, y, p ``[E]``, which may be of any layout: what is not as written here is left to HDF5."""
 
     def __init__(self, columns: Sequence[h5py.Dataset]) -> None:
         self._columns = columns
         self._ours = all(map(_is_ours, columns, _TYPES)) and len({c.chunks for c in columns}) == 1
+        self._size = columns[0].chunks[0] if self._ours else 0  # events of a chunk; h5py takes long to tell
 
     def read(self, start: int, stop: int, into: Sequence[np.ndarray]) -> None:
         """Read ``start`` ≤ row < ``stop`` into arrays, one a column. Raises what h5py raises on broken files."""
         if self._ours:
             try:
-                for low, high, planes in self._unpacked(start, stop):
-                    for plane, column, out in zip(planes, self._columns, into, strict=True):
-                        out[low - start : high - start] = _together(plane).view(column.dtype)
+                for chunk in self._chunks(start, stop):
+                    for plane, column, out in zip(self._unpacked(chunk), self._columns, into, strict=True):
+                        out[chunk.low - start : chunk.high - start] = _together(plane).view(column.dtype)
                 return
             except _BROKEN:
                 pass  # such as a chunk that was left out, or is broken: HDF5 knows which, and says so
@@ -87,25 +103,49 @@ class Rows:
             return None
         from snnface.io.chunk_kernels import together  # brings the compiler
 
-        events, latest = np.empty(stop - start, EVENT_DTYPE), np.iinfo(np.int64).min
-        try:
-            # Not in threads: they take turns at HDF5 and Python, and windows of 16 chunks took longer.
-            for low, high, planes in self._unpacked(start, stop):
-                part = events[low - start : high - start]
-                if not together(*planes, part, latest, *size):
-                    return None
+        events = np.empty(stop - start, EVENT_DTYPE)
+
+        def put(chunks: list[_Chunk]) -> bool:
+            latest = np.iinfo(np.int64).min
+            for chunk in chunks:
+                part = events[chunk.low - start : chunk.high - start]
+                if not together(*self._unpacked(chunk), part, latest, *size):
+                    return False
                 latest = part["t"][-1]
+            return True
+
+        try:
+            # Only what leaves Python alone is worth a thread: HDF5 lets one in at a time.
+            chunks = list(self._chunks(start, stop))
+            shares = _shares(chunks, min(THREADS, len(chunks) // _SHARE))
+            others = [_pool(os.getpid()).submit(put, share) for share in shares[1:]]
+            valid = put(shares[0]) and all(other.result() for other in others)
         except _BROKEN:
             return None
-        return events
+        edges, t = [share[0].low - start for share in shares[1:]], events["t"]
+        return events if valid and all(t[edge - 1] <= t[edge] for edge in edges) else None
 
-    def _unpacked(self, start: int, stop: int) -> Iterator[tuple[int, int, list[np.ndarray]]]:
-        """For each chunk its first row, the row after it and the bytes of each column, place by place."""
-        chunk = self._columns[0].chunks[0]
-        for first in range(start // chunk * chunk if start < stop else stop, stop, chunk):
-            low, high = max(start, first), min(stop, first + chunk)
-            planes = [_unpacked(column, first, chunk)[:, low - first : high - first] for column in self._columns]
-            yield low, high, planes
+    def _chunks(self, start: int, stop: int) -> Iterator[_Chunk]:
+        for first in range(start // self._size * self._size if start < stop else stop, stop, self._size):
+            packed = [_packed_chunk(column, first) for column in self._columns]
+            yield _Chunk(first, max(start, first), min(stop, first + self._size), packed)
+
+    def _unpacked(self, chunk: _Chunk) -> list[np.ndarray]:
+        """The bytes of each column's rows, place by place: uint8 ``[bytes of a number, rows]``, the lowest first."""
+        rows = slice(chunk.low - chunk.first, chunk.high - chunk.first)
+        return [_plain(p, size, self._size)[:, rows] for p, size in zip(chunk.packed, _SIZES, strict=True)]
+
+
+@functools.cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """The threads of a process, which keep their memory for the next window; a fork has none of its parent's."""
+    return ThreadPoolExecutor(THREADS)
+
+
+def _shares(chunks: list[_Chunk], most: int) -> list[list[_Chunk]]:
+    """At most so many parts of a list, and one at least, alike in size, one after the other."""
+    edges = [len(chunks) * i // max(1, most) for i in range(max(1, most) + 1)]
+    return [chunks[low:high] for low, high in itertools.pairwise(edges)]
 
 
 def _is_ours(column: h5py.Dataset, dtype: str) -> bool:
@@ -115,15 +155,17 @@ def _is_ours(column: h5py.Dataset, dtype: str) -> bool:
     return column.chunks is not None and filters == _FILTERS and column.dtype == dtype
 
 
-def _unpacked(column: h5py.Dataset, start: int, chunk: int) -> np.ndarray:
-    """The chunk that begins with row ``start``, place by place: uint8 ``[bytes of a number, chunk]``, the lowest
-    first; raises where it is broken or packed in another way."""
-    size = column.dtype.itemsize
+def _packed_chunk(column: h5py.Dataset, start: int) -> bytes:
+    """The chunk that begins with row ``start``; raises where a filter was left out."""
     left_out, packed = column.id.read_direct_chunk((start,))
     if left_out:
         raise ValueError("a filter was left out")
-    plain = inflater.decompress(packed, bufsize=size * chunk)
-    return np.frombuffer(plain, np.uint8).reshape(size, chunk)
+    return bytes(packed)
+
+
+def _plain(packed: bytes, size: int, chunk: int) -> np.ndarray:
+    """A chunk unpacked, uint8 ``[size, chunk]``; raises where it is broken."""
+    return np.frombuffer(inflater.decompress(packed, bufsize=size * chunk), np.uint8).reshape(size, chunk)
 
 
 def _together(planes: np.ndarray) -> np.ndarray:
