@@ -164,8 +164,8 @@ class BackwardBlock {
     }
   };
 
-  // Number of a position among those of its row that are ever needed.
-  int number(int y, int x) const { return before[y * wide + x] - before[y * wide]; }
+  // How many positions of row y, left of x, are ever needed.
+  int needed_before(int y, int x) const { return before[y * wide + x] - before[y * wide]; }
   int from_of(int y, int x) const { return std::max(0, needed[y * wide + x] - begin); }
 
   // Columns of a band's tile; returns where it begins, maybe outside the image.
@@ -235,7 +235,7 @@ class BackwardBlock {
       store(u0 + i * GROUP, us), store(u + i * GROUP, us), store(v0 + i * GROUP, vs), store(v + i * GROUP, vs);
     }
     const Patches &patches = *lists[y - y0];
-    return forward_position<G, VALUED, CURRENT>(c.neurons, a.chunk_weight(c.chunk), patches.of(number(y, x)),
+    return forward_position<G, VALUED, CURRENT>(c.neurons, a.chunk_weight(c.chunk), patches.of(needed_before(y, x)),
                                                 rows_of<VALUED>(patches).get(), patches.value.get(), from_of(y, x),
                                                 steps, fresh, u, v, notes);
   }
@@ -275,7 +275,7 @@ class BackwardBlock {
     const float *distance;
     int near;
     if (known.first.size()) {
-      const size_t i = size_t(c.chunk) * number(y, wide) + number(y, x);
+      const size_t i = size_t(c.chunk) * needed_before(y, wide) + needed_before(y, x);
       bits = known.bits.get() + i * STEPS * G, distance = known.distance.get() + known.first[i];
       near = int(known.first[i + 1] - known.first[i]);
     } else {
@@ -326,7 +326,7 @@ class BackwardBlock {
       tile_at(i);
       size_t total = 0;
       each_position([&](int y, int x, int, int from) {
-        const uint32_t *first = lists[y - y0]->of(number(y, x));
+        const uint32_t *first = lists[y - y0]->of(needed_before(y, x));
         total += first[steps] - first[from];
       });
       ByRow &by_row = scratch.by_row[i];
@@ -351,7 +351,7 @@ class BackwardBlock {
       for (int i = 0; i < G; i++)
         each_position([&](int y, int x, int, int from) {
           const Patches &patches = *lists[y - y0];
-          scatter<VALUED>(place(chunk, y, x) + i * GROUP, stride, patches.of(number(y, x)),
+          scatter<VALUED>(place(chunk, y, x) + i * GROUP, stride, patches.of(needed_before(y, x)),
                           rows_of<VALUED>(patches).get(), patches.value.get(), from, steps, weight + i * apart);
         });
     } else {
