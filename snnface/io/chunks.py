@@ -144,7 +144,8 @@ def _pool(process: int) -> ThreadPoolExecutor:
 
 def _shares(chunks: list[_Chunk], most: int) -> list[list[_Chunk]]:
     """At most so many parts of a list, and one at least, alike in size, one after the other."""
-    edges = [len(chunks) * i // max(1, most) for i in range(max(1, most) + 1)]
+    count = max(1, most)
+    edges = [len(chunks) * i // count for i in range(count + 1)]
     return [chunks[low:high] for low, high in itertools.pairwise(edges)]
 
 

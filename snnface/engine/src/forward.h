@@ -23,9 +23,9 @@ void forward_rows(Run &run, int l, int clip, int block, Share share, Work &work,
   const bool keeps = run.keeps && share.whole_rows(), notes_near = keeps && compact(a.is) && run.left > 0;
   for (int y = share.band; y < a.is.out_h; y += share.bands) {
     const int32_t *before = run.before(l, clip, y);
-    const int row = before[wide] - before[0];
+    const int in_row = before[wide] - before[0];  // positions that are ever needed
     list_row(run, l, clip, block, y, scratch.sources, scratch.patches[0]);
-    if (notes_near) near.grow(a.chunks, row, G);
+    if (notes_near) near.grow(a.chunks, in_row, G);
     near.used = 0;
     for (int chunk = share.chunk; chunk < a.chunks; chunk += share.chunks) {
       const Neurons<G> neurons(a, chunk);
@@ -35,7 +35,7 @@ void forward_rows(Run &run, int l, int clip, int block, Share share, Work &work,
         const int p = y * wide + x, from = std::max(0, needed[p] - begin);
         if (needed[p] == run.steps) continue;
         const int n = before[x] - before[0];
-        const size_t i = size_t(chunk) * row + n;
+        const size_t i = size_t(chunk) * in_row + n;
         if (notes_near) near.first[i] = uint32_t(near.used), near.distance.grow(near.used + STEPS * G * GROUP);
         if (from >= steps) continue;
         const bool fresh = block == 0 || needed[p] >= begin;
