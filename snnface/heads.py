@@ -21,7 +21,7 @@ def decode(readout: Tensor, heads: Mapping[str, Any]) -> dict[str, Tensor]:
     for name, head in heads.items():
         membrane = readout[..., head.start : head.stop]
         if head.settling is not None:
-            steps = torch.arange(1, len(readout) + 1)[:, None]
+            steps = torch.arange(1, len(readout) + 1, device=readout.device)[:, None]
             membrane = membrane / settled(head.settling, steps).to(readout)[:, None]
         answers[name] = membrane * torch.as_tensor(head.scale).to(readout) + torch.as_tensor(head.offset).to(readout)
     return answers
@@ -36,7 +36,7 @@ def settled(settling: Any, steps: Tensor) -> Tensor:
     2015, Adam), for two decays. A ``settling`` (:class:`snnface.network.Settling`) adds its prior, so that the first
     events do not count as much as many.
     """
-    alpha, beta = (torch.as_tensor(d).double() for d in (settling.alpha, settling.beta))
+    alpha, beta = (torch.as_tensor(d).to(steps.device, torch.float64) for d in (settling.alpha, settling.beta))
     apart = (alpha - beta).abs() > 1e-6
     difference = torch.where(apart, alpha - beta, 1.0)
     slope = torch.where(apart, (alpha**steps - beta**steps) / difference, steps * beta ** (steps - 1))

@@ -17,7 +17,7 @@ from packaging.version import Version
 from small_networks import HEIGHT, WIDTH, batch, network
 
 from snnface import backends
-from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, class_heads
+from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, HeadConfig, class_heads
 from snnface.errors import InputError
 from snnface.heads import clip_logits
 from snnface.neuron import Lif
@@ -107,9 +107,10 @@ def test_a_missing_triton_is_one_clear_error() -> None:
 
 def test_an_encoder_runs_on_the_device_of_its_weights() -> None:
     """A device of shapes without numbers stands for any: nothing may be made on the CPU and left there."""
+    settling = HeadConfig(size=2, scale=[1.0, 1.0], offset=[0.0, 0.0], prior=0.1)
     config = EncoderConfig(
         width=WIDTH, height=HEIGHT, step_us=2_000, conv=[ConvConfig(channels=4)], dense=[DenseConfig(features=5)],
-        heads=class_heads(), learn_decays=True, learn_threshold=True,
+        heads={**class_heads(), "landmarks": settling}, learn_decays=True, learn_threshold=True,
     )  # fmt: skip
     clips, encoder = batch(20_000, 16_000), Encoder(config).to("meta")
     answers, trace = encoder(clips)
