@@ -1,10 +1,12 @@
-"""What several test files share: one tiny data set of synthetic faces, made once a session."""
+"""What several test files share: one tiny data set of synthetic faces, made once a session, and one thread."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from snnface.converters.plan import Plan
 from snnface.converters.synth import synthesise
@@ -29,3 +31,12 @@ def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_faces(tiny_path: Path) -> Store:
     """The same, opened."""
     return Store(tiny_path)
+
+
+@pytest.fixture(scope="module")
+def one_torch_thread() -> Iterator[None]:
+    """For networks too small for several. Those of the engine are chosen where they matter."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -90,6 +90,19 @@ class Plan:
     learned: bool = True
 
 
+EACH = Parameter(0.2, 0.9, learned=True)
+THRESHOLD = Parameter(0.6, 1.2, learned=True)
+#: Chunks and rows of every kind: 33 channels, groups, 70 dense neurons of several chunks, a readout. All is learned.
+STACK = (
+    Plan(33, (3, 2), Conv((2, 1), (1, 0)), EACH, EACH, THRESHOLD, Surrogate("triangle", 1.0), False),
+    Plan(
+        22, (2, 3), Conv((1, 2), (1, 1), (2, 1), 11), EACH, EACH, THRESHOLD, Surrogate("atan", 2.0), False, "subtract"
+    ),
+    Plan(70, None, Conv(), EACH, EACH, THRESHOLD, Surrogate("fast_sigmoid", 2.0)),
+    Plan(5, None, Conv(), EACH, EACH, spiking=False),
+)
+
+
 @dataclass(frozen=True)
 class Case:
     """A stack of layers and its input ``[T, B, C, H, W]``; ``late``: a clip's pixels are silent up to some step."""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from unittest import mock
 
-import numpy as np
 import pytest
-import small_networks as small
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -18,7 +13,7 @@ from native_cases import (
     CODING,
     KEEP,
     LEVELS,
-    NEAR,
+    STACK,
     Case,
     Parameter,
     Plan,
@@ -30,35 +25,16 @@ from native_cases import (
     by_reference,
     cases,
     engine,
-    in_float64,
     layer_input,
     membranes,
-    outcome,
     same_spikes,
 )
-from torch import Tensor
 
-from snnface import backends
 from snnface.backends import native
-from snnface.batch import EventBatch, collate_events
-from snnface.encoder import ConvConfig, DenseConfig, Encoder, EncoderConfig, HeadConfig
-from snnface.engine import library
-from snnface.errors import InputError
-from snnface.events import pack
-from snnface.forward import Layer, Run, Trace, network_layers, run_reference
-from snnface.input import InputSpikes, coded
-from snnface.neuron import Lif
-from snnface.surrogate import SURROGATES, Shape, Surrogate
+from snnface.surrogate import Surrogate
 from snnface.synapse import Conv
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """For torch: these networks are too small for several. Those of the engine are chosen where they matter."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @built
@@ -92,19 +68,6 @@ def test_random_stacks_are_the_references_at_every_level() -> None:
 
 
 # Fixed stacks, each for one thing
-
-
-EACH = Parameter(0.2, 0.9, learned=True)
-THRESHOLD = Parameter(0.6, 1.2, learned=True)
-#: Chunks and rows of every kind: 33 channels, groups, 70 dense neurons of several chunks, a readout. All is learned.
-STACK = (
-    Plan(33, (3, 2), Conv((2, 1), (1, 0)), EACH, EACH, THRESHOLD, Surrogate("triangle", 1.0), False),
-    Plan(
-        22, (2, 3), Conv((1, 2), (1, 1), (2, 1), 11), EACH, EACH, THRESHOLD, Surrogate("atan", 2.0), False, "subtract"
-    ),
-    Plan(70, None, Conv(), EACH, EACH, THRESHOLD, Surrogate("fast_sigmoid", 2.0)),
-    Plan(5, None, Conv(), EACH, EACH, spiking=False),
-)
 
 
 @built
@@ -241,226 +204,3 @@ def test_a_last_layer_that_spikes_is_the_readout() -> None:
         assert spikes.any()
         assert set(spikes.unique().tolist()) == {0.0, 1.0}
         torch.testing.assert_close(rates, spikes.mean((0, 3, 4)), rtol=1e-6, atol=1e-7)
-
-
-# Events
-
-
-def clips_of_events() -> EventBatch:
-    """Two lively clips, and between them an empty one; at times and pixels where a step or a cell could go wrong."""
-    step = small.STEP_US
-    edges = [(0, 3, 2, 1), (0, 3, 2, 1), (1, 3, 2, 1), (step, 3, 2, 1), (step, 3, 2, 0), (step + 1, 3, 2, 0)]
-    edges += [(2 * step, 0, 0, 1)] * 40  # more than the largest payload
-    edges += [(2 * step, 10, 8, 0), (3 * step - 1, 10, 8, 0), (9 * step, 5, 5, 1), (9 * step + 1, 5, 5, 1)]
-    edges += [(13 * step, 1, 1, 1), (50 * step, 2, 2, 0)]  # after the clip's end, after the batch's last step
-    edge = pack(*(np.array(column) for column in zip(*edges, strict=True)))
-    clips = [edge, small.clip(1, 0), small.clip(40 * step - 7, 3_000), small.clip(21 * step, 900, seed=1)]
-    return collate_events(clips, [10 * step, 3 * step, 40 * step - 7, 21 * step], small.WIDTH, small.HEIGHT)
-
-
-@built
-@pytest.mark.parametrize("steps", [None, 9, 45])
-@pytest.mark.parametrize("mode", ["exact", "graded", "unary"])
-@pytest.mark.parametrize("level", LEVELS)
-def test_events_enter_as_in_the_reference(level: str, mode: str, steps: int | None) -> None:
-    network, batch = replace(small.network(), input_mode=mode, payload_one=3, payload_max=20), clips_of_events()
-    layers, exact = (network_layers(network, dtype) for dtype in (torch.float32, torch.float64))
-    layers[0].weight.requires_grad_(), exact[0].weight.requires_grad_()
-    with engine(level):
-        found = outcome(native.run(batch, network, layers, steps), layers)
-    wanted = outcome(run_reference(batch, network, exact, steps=steps), exact)
-    assert found.spikes[0].shape[:2] == (steps or 40, 4)
-    assert same_spikes(found, wanted, coded(batch, network, steps, torch.float64), layers)
-    assert_same_outputs(found, wanted)
-    assert wanted.gradients[0].any()
-    assert not wanted.spikes[0][:, 1].any()
-    assert all(s[:, clip].any() for s in wanted.spikes[:2] for clip in (0, 2, 3))
-
-
-@built
-def test_a_trained_network_runs_without_gradients() -> None:
-    batch = clips_of_events()
-    with engine():
-        found = native.run_network(small.network(), batch)
-    wanted = backends.get("torch")(small.network(), batch)
-    for ours, theirs in zip(found.spikes, wanted.spikes, strict=True):
-        assert torch.equal(ours, theirs)
-    torch.testing.assert_close(found.readout, wanted.readout, rtol=1e-4, atol=NEAR)
-    assert not found.readout.requires_grad
-
-
-# Training
-
-
-def encoder(batch: EventBatch, **more: object) -> Encoder:
-    """Two convolutions, a dense layer and two heads, made the same each time."""
-    torch.manual_seed(0)
-    made = Encoder(
-        EncoderConfig(
-            width=batch.width,
-            height=batch.height,
-            step_us=small.STEP_US,
-            tau_syn_us=4_000,
-            conv=[ConvConfig(channels=9), ConvConfig(channels=18, stride=1)],
-            dense=[DenseConfig(features=20)],
-            heads={"one": HeadConfig(size=3, scale=[1.0] * 3, offset=[0.0] * 3),
-                   "other": HeadConfig(size=2, scale=[2.0] * 2, offset=[0.5] * 2)},
-            **more,
-        )
-    )  # fmt: skip
-    made.calibrate(batch, 0.08)
-    return made
-
-
-@built
-@pytest.mark.parametrize("more", [
-    {},
-    {"learn_decays": True, "learn_threshold": True, "reset": "subtract", "detach_reset": False, "truncate_steps": 7,
-     "surrogate": "triangle", "input_mode": "exact"},
-])  # fmt: skip
-def test_an_encoder_learns_the_same(more: dict[str, object]) -> None:
-    batch, runs = small.batch(60_000, 52_000, 60_000, events=900), {}
-    wanted = torch.tensor([0, 2, 1])
-
-    def train(run: Run) -> tuple[list[float], list[Tensor]]:
-        student, losses = encoder(batch, **more), []
-        optimiser = torch.optim.Adam(student.parameters(), lr=1e-3)
-        for _ in range(6):
-            answers, trace = student(batch, run)
-            loss = torch.nn.functional.cross_entropy(answers["one"].mean(0), wanted)
-            loss = loss + answers["other"][-1].square().mean()
-            loss = loss + sum((rates - 0.1).square().mean() for rates in trace.rates)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            losses.append(float(loss.detach()))
-        return losses, [rates.detach() for rates in trace.rates]
-
-    with engine():
-        runs["native"] = train(native.run)
-    runs["torch"] = train(run_reference)
-    losses, rates = runs["torch"]
-    assert max(losses) - min(losses) > 1e-2
-    assert runs["native"][0] == pytest.approx(losses, rel=1e-4)
-    for ours, theirs in zip(runs["native"][1], rates, strict=True):
-        assert theirs.any()
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
-
-
-@built
-@pytest.mark.parametrize("truncate", [None, 50])
-def test_long_recordings_keep_their_gradients(truncate: int | None) -> None:
-    """79 blocks of steps; what is kept of each is its spikes and the states where it begins."""
-    plans = [replace(plan, channels=channels) for plan, channels in zip(STACK, (6, 12, 10, 3), strict=True)]
-    plans[1] = replace(plans[1], conv=replace(plans[1].conv, groups=3))
-    case = Case((2_500, 1, 2, 4, 4), tuple(plans), 0.1, truncate, seed=5)
-    with engine():
-        _, wanted = assert_as_reference(case)
-    assert all(0.01 < s.mean() < 0.5 for s in wanted.spikes)
-
-
-def kept_bytes(trace: Trace) -> int:
-    kept = trace.spikes[0]._kept
-    kept.engine.snn_bytes.restype = ctypes.c_int64
-    return kept.engine.snn_bytes(kept.handle)
-
-
-@built
-@pytest.mark.parametrize("level", LEVELS)
-def test_memory_grows_by_spikes_and_states_alone(level: str) -> None:
-    """A bit a neuron-step, and a state of one or two floats for every 32 of them but the first; what could be
-    computed again is kept beside them up to a limit."""
-    plans = (
-        Plan(16, (3, 3), Conv((2, 2), (1, 1))),
-        Plan(48, (3, 3), Conv(padding=(1, 1)), alpha=Parameter(0.0, 0.0)),
-    )
-    clips, positions, channels, states = 2, 5 * 4, 16 + 48, 2 * 16 + 48
-
-    def kept(steps: int, learned: bool, keep: int = KEEP) -> int:
-        case = Case((steps, clips, 2, 9, 7), tuple(replace(plan, learned=learned) for plan in plans), 0.05)
-        with engine(level, keep=keep):
-            return kept_bytes(native.run(case.inputs(), CODING, case.layers()))
-
-    for steps, blocks in ((1, 1), (32, 1), (33, 2), (2_500, 79)):
-        spikes = clips * positions * channels * blocks * 32 // 8
-        starts = len(plans) * clips * (2 * positions + 1) * 4  # from which step on positions matter; how many before
-        assert kept(steps, learned=False) == spikes + starts
-        needed = spikes + starts + clips * positions * states * (blocks - 1) * 4
-        assert needed < kept(steps, learned=True) <= needed + KEEP
-        assert kept(steps, learned=True, keep=0) == needed
-
-
-# Refusals
-
-
-def refused(layers: Sequence[Layer]) -> str:
-    case = Case((3, 1, 2, 5, 5), ())
-    with pytest.raises(InputError) as caught:
-        native.run(case.inputs(), CODING, layers)
-    return str(caught.value)
-
-
-@built
-def test_what_the_engine_cannot_do_is_refused(monkeypatch) -> None:
-    case = Case((3, 1, 2, 5, 5), (Plan(4, (3, 3)),))
-    (layer,) = case.layers()
-    assert "not in torch.float64 on cpu" in refused(in_float64([layer]))
-    assert "not in torch.float32 on meta" in refused([replace(layer, weight=layer.weight.to("meta"))])
-    assert "smooth primitive" in refused([replace(layer, neuron=replace(layer.neuron, smooth=True))])
-    monkeypatch.setitem(SURROGATES, "box", Shape(lambda d, k: (d.abs() < 1 / k).to(d), lambda d, k: d, 1.0))
-    refusal = refused([layer, replace(layer, neuron=replace(layer.neuron, surrogate=Surrogate("box")))])
-    assert refusal == "backend native: it does not know the surrogate box. Use the backend torch for it."
-
-
-@built
-def test_layers_that_cut_gradients_at_different_steps_are_refused() -> None:
-    layers = Case((3, 1, 2, 5, 5), (Plan(4, (3, 3)), Plan(3, (2, 2)))).layers()
-    layers[1] = replace(layers[1], neuron=replace(layers[1].neuron, truncate=2))
-    assert "at the same steps" in refused(layers)
-
-
-@built
-@pytest.mark.parametrize(
-    ("shape", "conv"), [((4, 3, 3, 3), Conv()), ((4, 2, 3, 3), Conv(groups=2)), ((3, 1, 3, 3), Conv(groups=2)),
-                        ((5, 49), None), ((5, 2, 5, 5), None)]
-)  # fmt: skip
-def test_weights_that_do_not_fit_are_refused_before_anything_is_read(
-    shape: tuple[int, ...], conv: Conv | None
-) -> None:
-    assert "layer 0: has weights" in refused([Layer(torch.zeros(shape), Lif(0.5, 0.5), conv)])
-
-
-@built
-@pytest.mark.parametrize("length", [1, 3, 5])
-def test_parameters_of_another_length_than_the_channels_are_refused(length: int) -> None:
-    neuron = Lif(0.5, torch.full((length,), 0.5))
-    assert "for 4 channels" in refused([Layer(torch.zeros(4, 2, 3, 3), neuron, Conv())])
-
-
-@built
-@pytest.mark.parametrize(("x", "y", "p"), [(11, 0, 0), (-1, 0, 0), (0, 9, 0), (0, -1, 1), (0, 0, 2), (0, 0, -1)])
-def test_events_outside_the_sensor_are_refused(x: int, y: int, p: int) -> None:
-    inside = small.batch(20_000)
-    columns = {name: getattr(inside, name).clone() for name in "xyp"}
-    for name, value in (("x", x), ("y", y), ("p", p)):
-        columns[name][5] = value
-    with pytest.raises(InputError, match="the sensor ends at"):
-        native.run_network(small.network(), replace(inside, **columns))
-
-
-@built
-@pytest.mark.parametrize("shape", [(1, 1, 2, 1, 1 << 16), (1, 1, 1 << 16, 1, 1)])
-def test_inputs_of_more_columns_or_channels_than_16_bits_count_are_refused(shape: tuple[int, ...]) -> None:
-    inputs = InputSpikes(torch.zeros(0, dtype=torch.int64), torch.zeros(0), shape)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="the engine counts to 65535"):
-        native.run(inputs, CODING, [Layer(torch.zeros(3, shape[2], 1, 1), Lif(0.5, 0.5), Conv())])
-
-
-def test_without_an_engine_the_reason_is_told(monkeypatch) -> None:
-    layers = Case((3, 1, 2, 5, 5), (Plan(4, (3, 3)),)).layers()
-    monkeypatch.setenv(library.VARIABLE, "none")
-    assert "The native engine is switched off" in refused(layers)
-    monkeypatch.delenv(library.VARIABLE)
-    monkeypatch.setattr(library, "available", lambda: ())
-    monkeypatch.setattr(library, "_path", lambda level: mock.Mock(is_file=lambda: False))
-    assert "The native engine is not built" in refused(layers)

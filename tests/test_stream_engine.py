@@ -28,16 +28,10 @@ from snnface.stream import Stream, StreamState
 
 LEVELS = library.available()
 STEP_US = 1_000
-pytestmark = pytest.mark.skipif(not LEVELS, reason="the engine is not built")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """The dense steps are too small for several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [
+    pytest.mark.skipif(not LEVELS, reason="the engine is not built"),
+    pytest.mark.usefixtures("one_torch_thread"),
+]
 
 
 @pytest.fixture(params=LEVELS)
