@@ -36,7 +36,7 @@ ROOM = 2.8
 CONVERT = """
 import sys, time
 from snnface.cli import main
-from snnface.training.bench.process_memory import peak_mb
+from snnface.memory import peak_mb
 start = time.perf_counter()
 try:
     main(["convert", *sys.argv[1:], "--json"])

@@ -1,4 +1,4 @@
-"""Freed memory is kept inside the context and handed back after it."""
+"""Freed memory is kept inside the context and handed back after it; a process's peak is its own."""
 
 from __future__ import annotations
 
@@ -40,3 +40,22 @@ def test_freed_memory_is_kept_inside_only() -> None:
     inside, after = json.loads(answer.stdout)
     assert inside < 5 * PAGES  # pages that the system had to clear
     assert after > ROUNDS * PAGES / 2
+
+
+#: Prints its own peak; started by a process that holds as many MB as its argument says.
+STARTED = "from snnface.memory import peak_mb; print(peak_mb())"
+STARTER = f"""
+import subprocess, sys
+import numpy as np
+held = np.ones(int(sys.argv[1]) << 20, np.uint8)
+print(subprocess.run([sys.executable, "-c", {STARTED!r}], capture_output=True, text=True, check=True).stdout)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system itself counts so")
+def test_the_peak_is_not_that_of_the_process_that_started_this_one() -> None:
+    def peak(held_mb: int) -> float:
+        call = [sys.executable, "-c", STARTER, str(held_mb)]
+        return float(subprocess.run(call, capture_output=True, text=True, check=True, timeout=120).stdout)
+
+    assert 50 < peak(1_000) < peak(1) + 200

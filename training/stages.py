@@ -13,6 +13,7 @@ from typing import Any
 
 import snnface
 from snnface.files import file_sha256, read_json, write_json, write_text
+from snnface.memory import give_back
 from snnface.progress import say
 
 #: Kinds of files that decide what code does.
@@ -87,6 +88,7 @@ class Stages:
                 took[stage.name] = seconds
                 records[stage.name] = {"key": keys[stage.name], "seconds": round(seconds, 1), "answer": answer}
                 write_json(self._path(stage), records[stage.name])
+            give_back()  # the next stages may work in processes of their own
         share = (time.perf_counter() - started) / max(sum(took.values()), 1e-9)
         for stage in missing:
             record = records[stage.name]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from snnface import checkpoint
 from snnface.datasets.store import Store
 from snnface.encoder import Encoder
 from snnface.errors import InputError
-from snnface.memory import freed_memory_kept
+from snnface.memory import freed_memory_kept, peak_mb
 from snnface.progress import bar, say
 from snnface.training.budgets import Budgets
 from snnface.training.clips import Clips
@@ -117,7 +116,7 @@ def train(recipe: Recipe, out: str | Path, resume: bool = False, init: str | Non
                 what = f"answers to the validation clips are no numbers after epoch {epoch + 1}"
                 raise InputError(folder.path, what, _DIVERGED)
             line |= {"bits": bits} if run else {}
-            line |= {"seconds": time.perf_counter() - started, "peak_memory_mb": _peak_memory_mb()}
+            line |= {"seconds": time.perf_counter() - started, "peak_memory_mb": peak_mb()}
             log.append(line)
             if _best(log) is line:
                 _save(folder.path / "best.safetensors", model, data_sha256, found, mean_shape, chip)
@@ -162,11 +161,6 @@ def _score(found: dict[str, Any]) -> float:
 def _shown(found: dict[str, Any]) -> dict[str, Any]:
     keys = ("au_top1", "au_top3", "expression_acc", "nme", "nme_mean_shape", "spike_rates")
     return {k: found[k] for k in keys if k in found}
-
-
-def _peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def summary(line: dict[str, Any], epochs: int) -> str:
