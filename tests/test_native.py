@@ -183,6 +183,21 @@ def test_more_rows_of_weights_than_16_bits_count(level: str) -> None:
 
 
 @built
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", ["fast_sigmoid", "triangle"])
+@pytest.mark.parametrize("size", [(5, 7), (4, 4)])
+def test_dense_layers_of_many_channels_and_positions(level: str, name: str, size: tuple[int, int]) -> None:
+    """Weights are put in order 16 × 16 × 16 at a time, in all the orders that there are, and what is left one by one;
+    with and without zeros between them."""
+    first = Plan(48, (3, 3), Conv(padding=(1, 1)), surrogate=Surrogate(name, 2.0))
+    for channels in (32, 40):
+        with engine(level):
+            _, wanted = assert_as_reference(Case((33, 2, 2, *size), (first, Plan(channels), STACK[-1]), 0.2))
+        assert all(s.mean() > 0.01 for s in wanted.spikes)
+        assert all(g.any() for g in wanted.gradients[:3])
+
+
+@built
 def test_a_dense_layer_on_a_large_picture() -> None:
     """A kernel of a thousand positions."""
     case = Case((5, 2, 2, 34, 31), (Plan(3, (1, 1), threshold=Parameter(0.6, 0.8)), Plan(20), STACK[-1]))

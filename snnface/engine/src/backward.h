@@ -437,17 +437,23 @@ inline void backward(const Run &run, const Given &given, const std::vector<Gradi
     const Layer &a = run.layers[l];
     parallel(n, [&](int thread, int threads) {
       each_block(a, thread, threads, [&](const WeightBlock &b, float *tile) {
-        for (int k = 0; k < b.taps; k++)
-          for (int c = 0; c < b.ins; c++) {
-            const size_t at = (size_t(b.out / GROUP) * (a.rows + PADDING) + b.row(a, k, c)) * GROUP + b.out % GROUP;
-            float sum[GROUP] = {};
-            for (const Scratch &s : scratch)
-              for (int j = 0; j < b.outs; j++) sum[j] += s.weight[l][at + j];
-            for (int j = 0; j < b.outs; j++) tile[b.at(j, c, k)] = sum[j];
+        for (int c = 0; c < b.ins; c++) {
+          float sums[GROUP * GROUP];
+          for (int k = 0; k < b.taps; k++) {
+            const size_t at = (size_t(b.out / GROUP) * (a.rows + PADDING) + b.row(a, k, c)) * GROUP;
+            Group sum = splat(0.f);
+            for (const Scratch &s : scratch) sum = sum + load(&s.weight[l][at]);
+            store(sums + k * GROUP, sum);
           }
+          if (b.whole())
+            transpose(sums, GROUP, tile + b.at(0, c, 0), WeightBlock::TILE_ROW);
+          else
+            for (int k = 0; k < b.taps; k++)
+              for (int j = 0; j < b.outs; j++) tile[b.at(j, c, k)] = sums[k * GROUP + b.out % GROUP + j];
+        }
         for (int j = 0; j < b.outs; j++)
           for (int c = 0; c < b.ins; c++)
-            std::copy_n(tile + b.at(j, c, 0), b.taps, out[l].weight + b.index + j * b.outer + c * b.inner);
+            b.copy_taps(tile + b.at(j, c, 0), out[l].weight + b.index + j * b.outer + c * b.inner);
       });
     });
     for (int i = 1; i < n; i++)

@@ -103,6 +103,12 @@ struct WeightBlock {
   size_t outer, inner;  // … and from one out channel, and one source channel, to the next there
 
   int row(const Layer &l, int k, int i) const { return (tap + k) * l.in_stride + in + i; }
+  // Whether it is 16 × 16 × 16 weights, from where a group of the source begins.
+  bool whole() const { return outs == GROUP && ins == GROUP && taps == GROUP && in % GROUP == 0 && out % GROUP == 0; }
+  // The taps of one pair of channels; of sixteen a vector, since a string instruction takes longer to begin.
+  void copy_taps(const float *from, float *to) const {
+    taps == GROUP ? store(to, load(from)) : (void)std::copy_n(from, taps, to);
+  }
   // A tile of the block: out channel j, source channel i, tap k. Rows are no power of two apart, for the cache's sake.
   static constexpr int TILE_ROW = GROUP * GROUP + GROUP, TILE = GROUP * TILE_ROW;
   int at(int j, int i, int k) const { return j * TILE_ROW + i * taps + k; }

@@ -21,6 +21,27 @@ inline void split_down(Layer &l, int chunks, int width, int threads) {
   l.down = {};
 }
 
+// A block's weights, out channels side by side: rows of the source `width` apart.
+inline void by_out(const Layer &l, const WeightBlock &b, const float *tile, float *to, size_t width) {
+  for (int c = 0; b.whole() && c < b.ins; c++)
+    transpose(tile + b.at(0, c, 0), WeightBlock::TILE_ROW, to + b.row(l, 0, c) * width, l.in_stride * width);
+  for (int k = 0; !b.whole() && k < b.taps; k++)
+    for (int c = 0; c < b.ins; c++)
+      for (int j = 0; j < b.outs; j++) to[b.row(l, k, c) * width + j] = tile[b.at(j, c, k)];
+}
+
+// The same for the way back: channels of the source side by side, `width` in a chunk.
+inline void by_source(const Layer &l, const WeightBlock &b, const float *tile, int width) {
+  const size_t tap = size_t(l.out_stride) * width;
+  float *to = l.down.get() + b.tap * tap + size_t(b.out) * width;
+  auto channel = [&](int c) { return size_t((b.in + c) / width) * l.taps * tap + (b.in + c) % width; };
+  for (int j = 0; b.whole() && j < b.outs; j++)
+    transpose(tile + b.at(j, 0, 0), b.taps, to + channel(0) + j * width, tap);
+  for (int k = 0; !b.whole() && k < b.taps; k++)
+    for (int j = 0; j < b.outs; j++)
+      for (int c = 0; c < b.ins; c++) to[k * tap + j * width + channel(c)] = tile[b.at(j, c, k)];
+}
+
 // `before`: the layer whose spikes this one takes; nullptr for the first, which takes events.
 inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients, int threads) {
   Layer l;
@@ -34,34 +55,24 @@ inline Layer make_layer(const snn_layer &is, const Layer *before, bool gradients
   l.taps = is.kernel[0] * is.kernel[1];
   l.rows = l.taps * l.in_stride;
   l.valued = !before || l.rows + PADDING > UINT16_MAX;
-  l.weight = Buffer<float>(l.chunks * l.chunk_weights());
+  // Without padding and groups every weight is written: zeros stand in the rows behind them alone.
+  const bool zeros = is.groups > 1 || is.out_c < l.out_stride || is.in_c < l.in_stride;
+  l.weight = Buffer<float>(l.chunks * l.chunk_weights(), zeros);
+  for (int chunk = 0; chunk < l.chunks; chunk++)
+    std::fill_n(l.chunk_weight(chunk) + size_t(l.rows) * l.width, PADDING * l.width, 0.f);
   const bool back = gradients && before, single = back && compact(before->is), parts = MATRIX && back && !single;
-  if (back) l.down = Buffer<float>(size_t(l.rows) * l.out_stride);
-  if (single) l.across = Buffer<float>(size_t(l.rows) * l.out_stride);
+  if (back) l.down = Buffer<float>(size_t(l.rows) * l.out_stride, zeros);
+  if (single) l.across = Buffer<float>(size_t(l.rows) * l.out_stride, zeros);
   const size_t tap = size_t(l.out_stride) * (before ? before->width : 0);
   if (back && !single && !parts && filters(is)) l.filter = Buffer<float>(before->chunks * 16 * tap, false);
   parallel(threads, [&](int thread, int n) {
-    const int width = back ? before->width : 1;
     each_block(l, thread, n, [&](const WeightBlock &b, float *tile) {
       for (int j = 0; j < b.outs; j++)
         for (int c = 0; c < b.ins; c++)
-          std::copy_n(is.weight + b.index + j * b.outer + c * b.inner, b.taps, tile + b.at(j, c, 0));
-      for (int k = 0; k < b.taps; k++)
-        for (int c = 0; c < b.ins; c++) {
-          float *to = l.chunk_weight(b.out / l.width) + size_t(b.row(l, k, c)) * l.width + b.out % l.width;
-          for (int j = 0; j < b.outs; j++) to[j] = tile[b.at(j, c, k)];
-          float *across = single ? &l.across[size_t(b.row(l, k, c)) * l.out_stride + b.out] : nullptr;
-          for (int j = 0; single && j < b.outs; j++) across[j] = tile[b.at(j, c, k)];
-        }
-      if (!back) return;
-      size_t at[GROUP];
-      for (int c = 0; c < b.ins; c++)
-        at[c] = size_t((b.in + c) / width) * l.taps * l.out_stride * width + (b.in + c) % width;
-      for (int k = 0; k < b.taps; k++)
-        for (int j = 0; j < b.outs; j++) {
-          float *to = l.down.get() + (size_t(b.tap + k) * l.out_stride + b.out + j) * width;
-          for (int c = 0; c < b.ins; c++) to[at[c]] = tile[b.at(j, c, k)];
-        }
+          b.copy_taps(is.weight + b.index + j * b.outer + c * b.inner, tile + b.at(j, c, 0));
+      by_out(l, b, tile, l.chunk_weight(b.out / l.width) + b.out % l.width, l.width);
+      if (single) by_out(l, b, tile, l.across.get() + b.out, l.out_stride);
+      if (back) by_source(l, b, tile, before->width);
     });
   });
   if (l.filter.size())

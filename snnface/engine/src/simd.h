@@ -226,6 +226,35 @@ SNN_INLINE void transpose(const Word *spikes, uint32_t *out) {
 #endif
 }
 
+// 16 rows of 16 floats, `stride` apart, become the columns of 16 rows, `apart`.
+inline void transpose(const float *from, size_t stride, float *to, size_t apart) {
+#if defined(__AVX512F__)
+  __m512 a[GROUP], b[GROUP];
+  SNN_UNROLL
+  for (int i = 0; i < GROUP; i++) a[i] = _mm512_loadu_ps(from + i * stride);
+  SNN_UNROLL
+  for (int i = 0; i < GROUP; i += 2) b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]), b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+  // Four rows' columns j, 4 + j, 8 + j and 12 + j.
+  SNN_UNROLL
+  for (int i = 0; i < GROUP; i++) {
+    const __m512d x = (__m512d)b[i / 4 * 4 + i % 4 / 2], y = (__m512d)b[i / 4 * 4 + i % 4 / 2 + 2];
+    a[i] = (__m512)(i % 2 ? _mm512_unpackhi_pd(x, y) : _mm512_unpacklo_pd(x, y));
+  }
+  SNN_UNROLL
+  for (int j = 0; j < 4; j++) {
+    const __m512 even0 = _mm512_shuffle_f32x4(a[j], a[4 + j], 0x88), even1 = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0x88);
+    const __m512 odd0 = _mm512_shuffle_f32x4(a[j], a[4 + j], 0xdd), odd1 = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0xdd);
+    _mm512_storeu_ps(to + j * apart, _mm512_shuffle_f32x4(even0, even1, 0x88));
+    _mm512_storeu_ps(to + (4 + j) * apart, _mm512_shuffle_f32x4(odd0, odd1, 0x88));
+    _mm512_storeu_ps(to + (8 + j) * apart, _mm512_shuffle_f32x4(even0, even1, 0xdd));
+    _mm512_storeu_ps(to + (12 + j) * apart, _mm512_shuffle_f32x4(odd0, odd1, 0xdd));
+  }
+#else
+  for (int j = 0; j < GROUP; j++)
+    for (int i = 0; i < GROUP; i++) to[j * apart + i] = from[i * stride + j];
+#endif
+}
+
 // Writes the channels of the set bits side by side; returns how many. May write up to 16 floats.
 SNN_INLINE int pack(Word bits, Group a, float *out) {
   const int n = __builtin_popcount(bits);
