@@ -10,27 +10,6 @@ namespace snn {
 // Single products are worth it where fewer than one in so many neurons is near its threshold.
 constexpr int SPARSE_BELOW = 2;
 
-// Gradients of the spikes of position (y, x): `taps` of the layer above, layer l, that read it; `before` of its clip.
-inline int taps_of(const Layer &above, const Work &work, int l, const int32_t *before, int chunk, int width, int y, int x,
-                   Tap *taps) {
-  int n = 0;
-  each_reader(above.is, y, x, [&](size_t position, size_t tap) {
-    Tap &to = taps[n++];
-    const size_t block = size_t(chunk) * above.taps + tap, parts = 2 * above.parts_stride();
-    const size_t at = size_t(before[position]) * STEPS;
-    if (above.in_parts()) {
-      to.left = work.parts[l].get() + at * parts;
-      to.right = above.down_parts.get() + block * parts * width;
-      return;
-    }
-    to.g = work.gradient[l].get() + at * above.out_stride;
-    to.down = above.down.get() + block * above.out_stride * width;
-    if (above.across.size())
-      to.across = above.across.get() + (tap * above.in_stride + size_t(chunk) * width) * above.out_stride;
-  });
-  return n;
-}
-
 // Gradients that the caller gives: of the readout's membrane [step][clip][out_c·positions] and of each spiking layer's
 // rates [clip][out_c], one layer after the other.
 struct Given {
@@ -240,11 +219,30 @@ class BackwardBlock {
                                                 steps, fresh, u, v, notes);
   }
 
+  // Puts into `taps` those of the layer above that read the spikes of a chunk at position (y, x); returns how many.
+  int find_taps(int chunk, int y, int x) {
+    const int32_t *read = run.before(l + 1, clip, 0);
+    int n = 0;
+    each_reader(above->is, y, x, [&](size_t position, size_t tap) {
+      Tap &to = taps[n++];
+      const size_t block = size_t(chunk) * above->taps + tap, at = size_t(read[position]) * STEPS;
+      if (above->in_parts()) {
+        const size_t parts = 2 * above->parts_stride();
+        to.left = work.parts[l + 1].get() + at * parts;
+        to.right = above->down_parts.get() + block * parts * W;
+        return;
+      }
+      to.g = work.gradient[l + 1].get() + at * above->out_stride;
+      to.down = above->down.get() + block * above->out_stride * W;
+      if (above->across.size())
+        to.across = above->across.get() + (tap * above->in_stride + size_t(chunk) * W) * above->out_stride;
+    });
+    return n;
+  }
+
   void neurons(Chunk &c, int y, int x, bool filled) {
     const size_t state = (size_t(c.chunk) * positions + y * wide + x) * W;
-    const int n = above && !filled
-                      ? taps_of(*above, work, l + 1, run.before(l + 1, clip, 0), c.chunk, W, y, x, taps.data())
-                      : 0;
+    const int n = above && !filled ? find_taps(c.chunk, y, x) : 0;
     if constexpr (std::is_same_v<Slope, OnlyNear>)
       near_neurons(c, y, x, state, n);
     else
