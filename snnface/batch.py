@@ -54,11 +54,11 @@ class EventBatch:
         changed = replace(self, **values)
         if keep is None:
             return changed
-        kept = torch.cat([torch.zeros(1, dtype=torch.int64), keep.cumsum(0)])
+        chosen = keep.nonzero()[:, 0]
         return replace(
             changed,
-            offsets=kept[self.offsets],
-            **{name: getattr(changed, name)[keep] for name in ("t", "x", "y", "p")},
+            offsets=torch.searchsorted(chosen, self.offsets),
+            **{name: getattr(changed, name).index_select(0, chosen) for name in ("t", "x", "y", "p")},
         )
 
 

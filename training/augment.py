@@ -73,16 +73,22 @@ def augment(batch: EventBatch, settings: Augment, generator: torch.Generator) ->
     change = draw(batch.size, batch.width, batch.height, settings, generator)
     keep_rate = 1 - settings.drop_events * torch.rand(batch.size, generator=generator)
     sample = batch.sample
+
+    def of_events(values: Tensor) -> Tensor:
+        """A number of each clip ``[B]`` as one of each of its events ``[E]``."""
+        return values.index_select(0, sample)
+
     middle_x, middle_y = (batch.width - 1) / 2, (batch.height - 1) / 2
-    dx = torch.where(change.flip[sample], batch.width - 1 - batch.x, batch.x) - middle_x
+    dx = torch.where(of_events(change.flip), batch.width - 1 - batch.x, batch.x) - middle_x
     dy = batch.y - middle_y
-    turn, shift = change.turn[sample], change.shift[sample]
     x, y = (
-        (turn[:, i, 0] * dx + turn[:, i, 1] * dy + middle).round().to(batch.x.dtype) + shift[:, i]
-        for i, middle in enumerate((middle_x, middle_y))
+        (of_events(row[:, 0]) * dx + of_events(row[:, 1]) * dy + middle).round().to(batch.x.dtype) + of_events(shift)
+        for row, shift, middle in zip(
+            change.turn.unbind(1), change.shift.unbind(1), (middle_x, middle_y), strict=True
+        )
     )
     keep = (x >= 0) & (x < batch.width) & (y >= 0) & (y < batch.height)
-    keep &= torch.rand(len(x), generator=generator) < keep_rate[sample]
+    keep &= torch.rand(len(x), generator=generator) < of_events(keep_rate)
     return batch.with_events(keep, x=x, y=y), change
 
 
