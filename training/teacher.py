@@ -8,8 +8,11 @@ reads from the pixels: the student never sees a stored coefficient, and at run t
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +72,7 @@ def train_teacher(
     """
     store, elsewhere = Store(data), [(Store(path), Clips(path, split)) for path, split in also]
     clips, validation = Clips(data, "train"), Clips(data, "validation")
-    pictures = [_pictures(store, int(i)) for i in track(clips.numbers, "teacher: read RGB")]
+    pictures = _side_by_side(functools.partial(_pictures, store), clips.numbers.tolist(), "teacher: read RGB")
     truth = [_truth(store, clips, i) for i in range(len(clips))]
     coefficients = truth[0].shape[1] - 136
     shown = _Shown(clips, pictures, truth, _mirror(store, coefficients))
@@ -94,14 +97,28 @@ def train_teacher(
                 schedule.step()
                 display.advance(task)
     teacher.eval()
-    said = [
-        [_look(teacher, seen.flip(3) if mirrored else seen) for seen in track(pictures, "teacher: answer")]
-        for mirrored in (False, True)
-    ]
-    write_predictions(out, clips, store.content_sha256(), said)
+
+    def said(mirrored: bool) -> list[tuple[Tensor, Tensor, Tensor]]:
+        look = functools.partial(_look, teacher, mirrored=mirrored)
+        return _side_by_side(look, pictures, "teacher: answer")
+
+    write_predictions(out, clips, store.content_sha256(), [said(mirrored) for mirrored in (False, True)])
     known = {name: torch.unique(labels[labels >= 0]) for name, labels in _labels(clips).items()}
     found = [_elsewhere(teacher, *other, known) for other in elsewhere]
     return _check(teacher, store, validation) | ({"also": found} if found else {})
+
+
+def _side_by_side(work: Callable[[Any], Any], clips: Sequence[Any], label: str) -> list[Any]:
+    """``work`` of each clip, as many at once as torch has threads: one clip is too little to be shared out."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            found: Any = pool.map(work, clips)
+            with closing(found):  # what has not begun is left where something goes wrong
+                return list(track(found, label, len(clips)))
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -192,8 +209,10 @@ def _changed(truth: Tensor, change: Change, clip: int, mirror: Mirror) -> Tensor
 
 
 @torch.no_grad()
-def _look(teacher: Teacher, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """All frames of one clip → answers ``[F, K + 136]`` in units, AU and expression logits (mean over phases)."""
+def _look(teacher: Teacher, pictures: Tensor, mirrored: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    """All frames of one clip, as recorded or ``mirrored`` → answers ``[F, K + 136]`` in units, AU and expression
+    logits (mean over phases)."""
+    pictures = pictures.flip(3) if mirrored else pictures
     features, answers = teacher.frames(pictures, pictures[:1], torch.zeros(len(pictures), dtype=torch.int64))
     phases = [slice(p, None, STRIDE) for p in range(min(STRIDE, len(pictures)))]
     order = torch.cat([torch.arange(len(pictures))[phase] for phase in phases])
