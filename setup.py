@@ -59,7 +59,8 @@ def build(level: str, flags: str, folder: Path) -> bool:
         return True
     except (OSError, subprocess.CalledProcessError) as error:
         why = error if isinstance(error, OSError) else f"{shlex.join(command)} ended with {error.returncode}"
-        print(f"snnface: no {level} engine, the package works without it ({why})", file=sys.stderr)
+        # One write: other levels are built beside this one.
+        sys.stderr.write(f"snnface: no {level} engine, the package works without it ({why})\n")
         part.unlink(missing_ok=True)
         target.unlink(missing_ok=True)  # an older one would not fit the sources
         return False
